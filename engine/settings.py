@@ -65,8 +65,8 @@ def _fits(pattern: str, allowed: str) -> AfterValidator:
 
 # 4,096 characters are the longest path of Linux; nothing else is longer.
 Line = Annotated[str, Field(max_length=4096)]
-Place = Annotated[Line, _fits(r".*\S.*", "a path or a URI, on one line")]
-LocalPlace = Annotated[Place, _fits(r"(?!.*://).*", "a path on this machine; mount the object store")]
+StorageUri = Annotated[Line, _fits(r".*\S.*", "a path or a URI, on one line")]
+LocalPlace = Annotated[StorageUri, _fits(r"(?!.*://).*", "a path on this machine; mount the object store")]
 Address = Annotated[Line, AfterValidator(check_address)]
 ApiBase = Annotated[
     Address,
@@ -151,13 +151,13 @@ class Settings(BaseSettings):
 
     _written: dict[str, str] = PrivateAttr(default_factory=dict)
 
-    models_uri: Place = "data/models"
+    models_uri: StorageUri = "data/models"
     """The catalogue: a local folder, `s3://…` or `gs://…`, with a folder for each model."""
-    samples_uri: Place = "data/samples"
+    samples_uri: StorageUri = "data/samples"
     """The sample store: a local folder, `s3://…` or `gs://…`."""
     effort_file: LocalPlace = "data/effort.yaml"
     """The effort dial."""
-    expectations_uri: Place = "data/expectations"
+    expectations_uri: StorageUri = "data/expectations"
     """Suites of Great Expectations that every run's gate runs beside its own, a file `*.json` each: a local folder,
     `s3://…` or `gs://…`. The default need not be there."""
     cache_dir: LocalPlace = "data/cache"
@@ -219,7 +219,7 @@ class Settings(BaseSettings):
     mcp_key: Key | None = None
     """The key of a session of `exemplars mcp` by standard input and output: one that its HTTP API issued. Unset,
     the session is this machine's own user and may do everything."""
-    keys_file: Place = "data/keys.json"
+    keys_file: StorageUri = "data/keys.json"
     """The digests of the HTTP API's keys, mode 600. It and the `keys` commands must be given the same file."""
     api_host: Name = "127.0.0.1"
     """The address that the HTTP API listens on."""

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from engine.authoring.validation import Validation
     from engine.domain.verdict import RunResult
     from engine.estimate.planned_run import PlannedRun
-    from engine.origin.origin import Origin
+    from engine.lineage.lineage import Lineage
     from exemplars.frames import add_samples, load_samples, score, suggest, test, validate
-    from flows.judging.real_texts import RealTest
-    from flows.origin.commands import show
+    from flows.evaluation.real_texts import RealTest
+    from flows.lineage.commands import show
     from flows.synthesize import synthesize
 
 __all__ = [
@@ -42,10 +42,10 @@ __all__ = [
     "ExemplarsError",
     "GateError",
     "InputError",
+    "Lineage",
     "ModelBusyError",
     "ModelSummary",
     "OrchestratorError",
-    "Origin",
     "PlannedRun",
     "ProviderError",
     "RealTest",
@@ -70,12 +70,12 @@ __all__ = [
 # Where each name is that is loaded on first use.
 _PLACES = {
     "Addition": "engine.authoring.labelled_texts",
-    "Origin": "engine.origin.origin",
+    "Lineage": "engine.lineage.lineage",
     "PlannedRun": "engine.estimate.planned_run",
-    "RealTest": "flows.judging.real_texts",
+    "RealTest": "flows.evaluation.real_texts",
     "RunResult": "engine.domain.verdict",
     "Validation": "engine.authoring.validation",
-    "show": "flows.origin.commands",
+    "show": "flows.lineage.commands",
     "synthesize": "flows.synthesize",
     **dict.fromkeys(("add_samples", "load_samples", "score", "suggest", "test", "validate"), "exemplars.frames"),
 }

@@ -17,12 +17,12 @@ from engine.domain.model import Pool, Trait, check_handle
 from engine.domain.samples import SAMPLE_SCHEMA, make_own_row
 from engine.errors import InputError
 from engine.settings import Settings, read_settings
-from engine.store.earlier.rows import read_whole_sets
+from engine.store.index.rows import read_whole_sets
 from engine.store.store import list_sets
 from engine.text.embedding import SentenceEncoder
 from flows.authoring.suites import check_suites
-from flows.judging.real_texts import RealTest, hold_samples
-from flows.judging.scoring import load_scoring_set, place_on_axes
+from flows.evaluation.real_texts import RealTest, evaluate_samples
+from flows.evaluation.scoring import load_scoring_set, place_on_axes
 
 FRAME = "frame"
 
@@ -110,7 +110,7 @@ def test(handle: str, frame: pd.DataFrame, trait: str | None = None) -> RealTest
     """
     settings = read_settings()
     scoring = load_scoring_set(settings, handle, trait)
-    return hold_samples(scoring, _read_frame(settings, handle, frame, scoring.only))
+    return evaluate_samples(scoring, _read_frame(settings, handle, frame, scoring.only))
 
 
 def score(handle: str, texts: str | Iterable[str], trait: str | None = None) -> pd.DataFrame:

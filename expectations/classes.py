@@ -164,10 +164,10 @@ class ExpectLengthsNotToTellPolesApart(RowsExpectation):
 class ExpectVarietyToBeAtLeast(RowsExpectation):
     """The diversity figures of every trait and pole that has rows are within the limits; a figure of None passes.
 
-    ``figures`` are those of ``engine.choosing.diversity.Variety`` by ``trait/pole``: they are passed to the gate, since
-    the rows have no vectors. The limits lie between the figures of human texts and those of sets with a planted mode
-    collapse (docs/decisions/005-duplicates.md). ``max_shared_openings_of_few`` replaces ``max_shared_openings`` for
-    groups of fewer than 20 texts.
+    ``figures`` are those of ``engine.choosing.diversity.Diversity`` by ``trait/pole``. They are passed to the gate,
+    since the rows have no vectors. The limits lie between the figures of human texts and those of sets with a planted
+    mode collapse (docs/decisions/005-duplicates.md). ``max_shared_openings_of_few`` replaces ``max_shared_openings``
+    for groups of fewer than 20 texts.
     """
 
     figures: dict[str, dict[str, Any]] | Parameter

@@ -9,8 +9,8 @@ import pyarrow as pa
 from engine.asking.held_out import choose_pool, find_overlaps, list_other_pools
 from engine.domain.model import Model, Seed, SynthType
 from engine.domain.samples import Row, make_id
-from engine.store.earlier.samples import StoredSamples, as_stored
-from engine.store.earlier.search import find_nearest, match_stored, share_runs
+from engine.store.index.samples import StoredSamples, as_stored
+from engine.store.index.search import find_nearest, match_stored, share_runs
 from engine.text.near_duplicates import APART, NEAR, Match, NearTexts, choose_nearest, find_pairs
 
 # Stands for the text of a stored row that nothing is to be said of.

@@ -17,12 +17,12 @@ import sqlalchemy.orm  # noqa: F401
 
 from engine.asking.held_out import restrict_to_pool
 from engine.asking.plan import nest_poles
-from engine.choosing.diversity import measure_variety
+from engine.choosing.diversity import measure_diversity
 from engine.choosing.rounds import Rounds
 from engine.definitions.effort import name_higher_effort
 from engine.domain.model import EFFORTS, Model, OwnSuite, SynthType
 from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp, make_sample_table
-from engine.domain.verdict import GATE_SUITES, PoleVariety, Verdict
+from engine.domain.verdict import GATE_SUITES, PoleDiversity, Verdict
 from engine.report.summary import make_rows
 from engine.system.importing import importing, importing_when_used
 from expectations.frames import make_sides_frame, make_whole_frame
@@ -50,7 +50,7 @@ def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> Callable[[], 
         stamp.synth_type,
         run_id=stamp.run_id,
         wanted=rounds.plan.wanted if rounds.plan.lacking is None else nest_poles(rounds.plan.lacking),
-        variety=measure_variety(rounds, rounds.embedder),
+        variety=measure_diversity(rounds, rounds.embedder),
     )
 
 
@@ -60,7 +60,7 @@ def check_model(
     synth_type: SynthType,
     run_id: str,
     wanted: int | dict[str, dict[str, int]],
-    variety: Sequence[PoleVariety],
+    variety: Sequence[PoleDiversity],
 ) -> Verdict:
     """Run the gate over a run's rows and a model's samples; ``wanted`` and ``variety`` as in ``make_parameters``."""
     run, sides = make_sample_table(rows).to_pandas(), make_sides_frame(model, synth_type, rows)
@@ -97,7 +97,7 @@ def check_frames(
 
 
 def make_parameters(
-    traits: Sequence[str], wanted: int | Mapping[str, Mapping[str, int]], run_id: str, variety: Sequence[PoleVariety]
+    traits: Sequence[str], wanted: int | Mapping[str, Mapping[str, int]], run_id: str, variety: Sequence[PoleDiversity]
 ) -> dict[str, Any]:
     """Makes the parameters that suites may name as ``{"$PARAMETER": name}``.
 

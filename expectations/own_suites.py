@@ -21,7 +21,7 @@ from engine.domain.samples import Exemplar, RunStamp, Scenario, make_row, make_s
 from engine.domain.votes import Vote
 from engine.errors import DefinitionError, InputError, Problem
 from engine.screening.own_rules import OwnRules
-from engine.system.worker_process import RunHeavy
+from engine.system.worker_process import Executor
 from expectations.gate import OWN_REMEDY, import_gx, make_parameters, run_suite
 from expectations.patterns import find_endless_pattern
 
@@ -59,7 +59,7 @@ def check_own_suites(suites: Sequence[OwnSuite], seconds: float = TRIAL_SECONDS)
         raise DefinitionError("The author's expectations", problems)
 
 
-def make_own_rules(plan: Plan, run_heavy: RunHeavy) -> OwnRules:
+def make_own_rules(plan: Plan, run_in_worker: Executor) -> OwnRules:
     """Makes what holds candidates against the rules of a plan's model; it raises as ``find_broken``."""
     rows = ((suite, list(filter(is_row_rule, suite.expectations))) for suite in plan.model.own_suites)
     rules = tuple(suite.restrict(its) for suite, its in rows if its)
@@ -67,7 +67,7 @@ def make_own_rules(plan: Plan, run_heavy: RunHeavy) -> OwnRules:
 
     async def reject_broken(exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         held = [item for item in exemplars if item.is_accepted]
-        broken = await run_heavy(partial(find_broken, rules, held, stamp)) if rules and held else {}
+        broken = await run_in_worker(partial(find_broken, rules, held, stamp)) if rules and held else {}
         rejected = {
             item.key: replace(item, reason="own_rule", detail=broken[item.key]) for item in held if item.key in broken
         }

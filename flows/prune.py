@@ -24,12 +24,12 @@ from pydantic import Field
 from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.llm.replies.admin import list_prunable, remove_plans
 from engine.settings import Settings
-from engine.store.leftovers import list_old_sets, remove_old_set
+from engine.store.garbage import list_old_sets, remove_old_set
 from engine.store.proposals import read_deadline, reject_proposal
 from engine.store.store import StoredSet, list_in_pool, list_pools
 from engine.text.formatting import count_noun
 from flows.review.waiting import end_suspended
-from flows.run.lease.slot import keep_runs_out
+from flows.run.lease.slot import lock_model
 from flows.run.page.artifacts import show_page
 from flows.run.run_events import attending_flow
 from flows.run.set_events import emit_written
@@ -121,7 +121,7 @@ def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report:
     pools = list_pools(settings.samples_uri)
     waiting = (stored for pool in pools for stored in list_in_pool(pool, ["proposed"]))
     for stored in (stored for stored in waiting if read_deadline(stored) <= now):
-        keeping_out = partial(keep_runs_out, stored.handle, "Its proposal still waits")
+        keeping_out = partial(lock_model, stored.handle, "Its proposal still waits")
         with _noting_failure(stored.handle, pruned, report), nullcontext() if pruned.dry_run else keeping_out():
             if pruned.dry_run or _reject_expired(stored):
                 pruned.proposals += 1
@@ -131,7 +131,7 @@ def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report:
 def _prune_sets(rejected_days: int, settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
     found = list_old_sets(settings.samples_uri, now - timedelta(days=rejected_days))
     for handle, sets in groupby(found, lambda old: old.handle):
-        keeping_out = partial(keep_runs_out, handle, "Its rejected sets stay")
+        keeping_out = partial(lock_model, handle, "Its rejected sets stay")
         with _noting_failure(handle, pruned, report), nullcontext() if pruned.dry_run else keeping_out():
             for old in sets:
                 if pruned.dry_run or remove_old_set(old):

@@ -22,17 +22,17 @@ from expectations.own_suites import check_own_suites
 from flows.batches.waiting import BatchAwaited, Batching, open_batching, suspend, wait_for_batch
 from flows.observability.logs import ignore_closed_output
 from flows.review.flow import resume_review
-from flows.review.waiting import keep_to_one
+from flows.review.waiting import ensure_single_proposal
 from flows.run.lease.lease import Lease
 from flows.run.outcome import (
-    check_beside,
     conclude,
     end_in_state,
-    find_nothing_lacking,
+    find_complete,
     finish_replacing,
     get_run_id,
     make_stamp,
     observe_run,
+    recheck_against_new_sets,
     report,
 )
 from flows.run.parameters import Batch, ChosenEffort, Handle, PerPole
@@ -137,19 +137,19 @@ async def make_samples(
     wanted: RunRequest, lease: Lease, progress: Progress, resources: RunResources, batching: Batching
 ) -> RunResult:
     """The walk of a run that holds its model's lease, step by step."""
-    settings, call, run_heavy = resources.settings, resources.call, resources.run_heavy
+    settings, call, run_in_worker = resources.settings, resources.call, resources.run_in_worker
     if done := find_finished(settings, wanted.handle, wanted.synth_type, get_run_id()):
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.folder)
         finish_replacing(done)
         return read_result(done)
     job = batching.job = batching.job or await load_job(wanted, resources)
-    if job.lacks_nothing:
+    if job.is_complete:
         await lease.confirm()
-        return find_nothing_lacking(settings, job)
+        return find_complete(settings, job)
     add_log_context(effort=job.level.effort)
     stamp = make_stamp(job)
     async with resources.open_models(job.level, progress) as models:
-        rounds = await call(plan, settings, job, models.gateway, run_heavy)
+        rounds = await call(plan, settings, job, models.gateway, run_in_worker)
         await batching.take_over(rounds.plan.plan_id, resources.client)
         expected = await estimate(settings, rounds, models, progress)
         if wanted.batch == "all" and models.voting_judge:
@@ -158,8 +158,8 @@ async def make_samples(
     # Where the sets of other runs came in since the check, it is their ids that are returned: it is made again.
     stored: StoredSet | tuple[str, ...] = ()
     while not isinstance(stored, StoredSet):
-        verdict = await call(check, settings, rounds, stamp, run_heavy, wanted.review, wanted.strict)
-        check_beside(job, verdict, stored, settings)
+        verdict = await call(check, settings, rounds, stamp, run_in_worker, wanted.review, wanted.strict)
+        recheck_against_new_sets(job, verdict, stored, settings)
         await lease.confirm()
         stored = call(write, settings, rounds, stamp, verdict, models.gateway)
     await batching.finish()
@@ -177,9 +177,9 @@ async def load_job(wanted: RunRequest, resources: RunResources) -> Job:
     """
     job = resources.call(load, resources.settings, wanted)
     if wanted.review:
-        keep_to_one(resources.settings, wanted.handle, get_run_id())
-    if job.model.own_suites and not job.lacks_nothing:
-        await resources.run_heavy(partial(check_own_suites, job.model.own_suites))
+        ensure_single_proposal(resources.settings, wanted.handle, get_run_id())
+    if job.model.own_suites and not job.is_complete:
+        await resources.run_in_worker(partial(check_own_suites, job.model.own_suites))
     return job
 
 

@@ -11,7 +11,7 @@ from engine.domain.samples import RunStamp
 from engine.domain.verdict import Verdict
 from engine.run.job import read_pools
 from engine.settings import Settings
-from engine.system.worker_process import RunHeavy, run_here
+from engine.system.worker_process import Executor, run_here
 from engine.text.formatting import count_noun
 from expectations.gate import prepare_gate
 
@@ -21,7 +21,7 @@ async def check(
     settings: Settings,
     rounds: Rounds,
     stamp: RunStamp,
-    run_heavy: RunHeavy = run_here,
+    run_in_worker: Executor = run_here,
     proposes: bool = False,
     strict: bool = False,
 ) -> Verdict:
@@ -32,10 +32,10 @@ async def check(
         strict: whether poles that nothing tells apart are critical.
     """
     pools = read_pools(settings.samples_uri, rounds.plan.model, settings.reviews_teach)
-    await rounds.embedder.embed_ahead(list_variety_texts(rounds), run_heavy)
-    verdict = await run_heavy(prepare_gate(rounds, stamp, pools))
-    if strict and (untold := rounds.explain_untold()):
-        verdict = replace(verdict, success=False, failed=(*verdict.failed, *untold.values()))
+    await rounds.embedder.embed_ahead(list_variety_texts(rounds), run_in_worker)
+    verdict = await run_in_worker(prepare_gate(rounds, stamp, pools))
+    if strict and (inseparable := rounds.explain_inseparable()):
+        verdict = replace(verdict, success=False, failed=(*verdict.failed, *inseparable.values()))
     verdict = replace(verdict, proposed=proposes and verdict.success)
     verdict = replace(verdict, warnings=(*verdict.warnings, *rounds.explain_recheck(verdict.status)))
     logger = get_run_logger()

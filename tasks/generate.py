@@ -14,11 +14,11 @@ from prefect.cache_policies import NO_CACHE
 from engine.asking.cells import generate_cell
 from engine.asking.plan import Cell
 from engine.choosing.rounds import Rounds
-from engine.domain.progress import Progress, TextsStood
+from engine.domain.progress import CandidatesCounted, Progress
 from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.system.concurrency import InTurn, gather_or_cancel
-from engine.system.worker_process import RunHeavy
+from engine.system.worker_process import Executor
 
 # A task run costs the server 25 to 45 ms (docs/decisions/000-measured.md), and the run page draws each as a bar: with
 # eight of them a round the names of five rounds could not be read any more.
@@ -45,7 +45,12 @@ class Batch:
 
 
 async def generate(
-    rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway, progress: Progress, run_heavy: RunHeavy, call: Call
+    rounds: Rounds,
+    cells: Sequence[Cell],
+    gateway: ModelGateway,
+    progress: Progress,
+    run_in_worker: Executor,
+    call: Call,
 ) -> list[Exemplar]:
     """The exemplars of a round's cells, in cell order; raises what ``generate_cell`` raises.
 
@@ -54,7 +59,7 @@ async def generate(
     """
     in_turn = InTurn()
     made = await gather_or_cancel(
-        call(generate_batch, rounds, batch, gateway, progress, run_heavy, in_turn) for batch in split_cells(cells)
+        call(generate_batch, rounds, batch, gateway, progress, run_in_worker, in_turn) for batch in split_cells(cells)
     )
     return [exemplar for batch in made for exemplar in batch]
 
@@ -71,7 +76,7 @@ def split_cells(cells: Sequence[Cell]) -> list[Batch]:
 
 @task(name="generate", task_run_name=NAME, cache_policy=NO_CACHE, persist_result=False)
 async def generate_batch(
-    rounds: Rounds, batch: Batch, gateway: ModelGateway, progress: Progress, run_heavy: RunHeavy, in_turn: InTurn
+    rounds: Rounds, batch: Batch, gateway: ModelGateway, progress: Progress, run_in_worker: Executor, in_turn: InTurn
 ) -> list[Exemplar]:
     """The exemplars of one batch; the gateway bounds the calls in flight across all batches of the run.
 
@@ -82,11 +87,11 @@ async def generate_batch(
     async def generate_block(number: int, block: Sequence[Cell]) -> list[Exemplar]:
         made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.prompts) for cell in block)
         came = [exemplar for cell in made for exemplar in cell]
-        exemplars = await run_heavy(partial(rounds.screener.apply_rules, came))
-        progress.report(TextsStood(Counter((item.trait, item.pole) for item in exemplars if item.is_accepted)))
+        exemplars = await run_in_worker(partial(rounds.screener.apply_rules, came))
+        progress.report(CandidatesCounted(Counter((item.trait, item.pole) for item in exemplars if item.is_accepted)))
         # While others are asked; in turn, since a vector's last digit depends on what is embedded with it.
         async with in_turn.turn(number):
-            await rounds.embed(exemplars, run_heavy)
+            await rounds.embed(exemplars, run_in_worker)
         return exemplars
 
     blocks = (batch.cells[start : start + BLOCK] for start in range(0, len(batch.cells), BLOCK))

@@ -8,14 +8,14 @@ from prefect.cache_policies import NO_CACHE
 from engine.domain.run_request import RunRequest
 from engine.run.job import Job, load_job
 from engine.settings import Settings
-from engine.store.leftovers import sweep_store
+from engine.store.garbage import collect_garbage
 
 
 @task(name="load", task_run_name="load {request.handle}", cache_policy=NO_CACHE, persist_result=False)
 def load(settings: Settings, request: RunRequest) -> Job:
     """The job of a request, in a store without the debris of earlier runs; raises what ``load_job`` raises."""
     logger = get_run_logger()
-    for swept in sweep_store(settings.samples_uri, request.handle, datetime.now(UTC)):
+    for swept in collect_garbage(settings.samples_uri, request.handle, datetime.now(UTC)):
         logger.warning("Taken away from the store: %s", swept)
     job = load_job(settings, request)
     model = job.model

@@ -8,14 +8,14 @@ from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job
 from engine.run.pipeline import begin_rounds
 from engine.settings import Settings
-from engine.system.worker_process import RunHeavy, run_here
+from engine.system.worker_process import Executor, run_here
 from engine.text.embedding import SentenceEncoder
 
 
 @task(name="plan", task_run_name="plan {job.level.effort}", cache_policy=NO_CACHE, persist_result=False)
-async def plan(settings: Settings, job: Job, gateway: ModelGateway, run_heavy: RunHeavy = run_here) -> Rounds:
+async def plan(settings: Settings, job: Job, gateway: ModelGateway, run_in_worker: Executor = run_here) -> Rounds:
     """The rounds of a job, none of them begun."""
-    rounds = await begin_rounds(job, settings.seed, gateway, SentenceEncoder(), run_heavy)
+    rounds = await begin_rounds(job, settings.seed, gateway, SentenceEncoder(), run_in_worker)
     made = rounds.plan
     about = ", ".join(field.name for field in made.scenario_pool.fields)
     get_run_logger().info("Plan %s: %d a pole, subjects of %s", made.plan_id, made.wanted, about)

@@ -13,9 +13,9 @@ from engine.domain.votes import count_votes
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.report.wording import count_others, describe_votes
 from engine.run.pipeline import judge_round
-from engine.screening.in_context_judge import list_auditions
+from engine.screening.in_context_judge import list_calibration_examples
 from engine.screening.voting_judge import VotingJudge
-from engine.system.worker_process import RunHeavy, run_here
+from engine.system.worker_process import Executor, run_here
 from engine.text.formatting import name_reason
 from expectations.own_suites import make_own_rules
 
@@ -30,14 +30,14 @@ async def screen(
     gateway: ModelGateway,
     voting_judge: VotingJudge | None,
     progress: Progress,
-    run_heavy: RunHeavy = run_here,
+    run_in_worker: Executor = run_here,
 ) -> Choice:
     """The choice after this round: what is chosen, and why everything else is not."""
-    own_rules = make_own_rules(rounds.plan, run_heavy)
+    own_rules = make_own_rules(rounds.plan, run_in_worker)
     judged = await judge_round(rounds, list(exemplars), gateway, voting_judge, progress, own_rules)
     judged = rounds.screen_meanings(judged)
     decide = rounds.prepare_choice(judged)
-    choice = rounds.adopt(await run_heavy(decide) if len(rounds.exemplars) >= MANY_EXEMPLARS else decide())
+    choice = rounds.adopt(await run_in_worker(decide) if len(rounds.exemplars) >= MANY_EXEMPLARS else decide())
     _log_choice(rounds, choice, judged)
     return choice
 
@@ -45,7 +45,7 @@ async def screen(
 def _log_choice(rounds: Rounds, choice: Choice, judged: Sequence[Exemplar]) -> None:
     logger = get_run_logger()
     for trait, auc in rounds.judge_aucs.items() if rounds.round_no == 1 else ():
-        if list_auditions(rounds.plan.model, trait):
+        if list_calibration_examples(rounds.plan.model, trait):
             logger.info("%s: the judge tells unseen seeds apart with an AUC of %.2f", trait, auc)
     reasons = count_reasons(choice.rejected)
     told = {"round": rounds.round_no, "chosen": len(choice.chosen), "rejected": reasons}

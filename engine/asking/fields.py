@@ -29,7 +29,7 @@ from engine.text.words import FUNCTION_WORDS, list_function_words, normalise, sp
 # holiday. Elsewhere as much makes a shower head a subject of music.
 CONTEXT_OF_KIND, CONTEXT, NO_CONTEXT = 3.0, 1.0, 0.25
 # The least nearness to the model of a pack whose kind of text the model names.
-MADE_FOR = 0.6
+PURPOSES = 0.6
 # A field is covered by a pack that is made for the model's kind of text, or if so many subjects and their packs are as
 # near to it as this. Of 64 fields that packs have 59 are, of 52 that they have not 17. Of others only subjects that are
 # as near as the last number are chosen.
@@ -83,7 +83,7 @@ class PackIndex:
     Args:
         subjects: each once.
         pack_of: the number of its pack, of shape ``(subjects,)``.
-        made_for: the kinds of text of each pack, in singular and plural, as ``normalise`` has them between words.
+        purposes: the kinds of text of each pack, in singular and plural, as ``normalise`` has them between words.
         vectors: unit rows from the mean of all subjects, of shape ``(subjects, dimensions)``.
         fields: the same of each pack's name, ``words`` and ``kinds``, of shape ``(packs, dimensions)``.
         kinds: the same of each kind of text that a pack names.
@@ -94,7 +94,7 @@ class PackIndex:
     names: tuple[str, ...]
     subjects: tuple[str, ...]
     pack_of: np.ndarray
-    made_for: tuple[tuple[str, ...], ...]
+    purposes: tuple[tuple[str, ...], ...]
     vectors: Vectors
     fields: Vectors
     kinds: Vectors
@@ -117,8 +117,8 @@ class PackIndex:
         said = [model.handle.partition(".")[2].replace("-", " "), model.description, *model.brief.domain]
         placed = normalise_rows(self.place([text for text in said if text]).mean(axis=0, keepdims=True))[0]
         near, words = np.round(self.fields @ placed, 6), " ".join(["", *map(normalise, said), ""])
-        made_for = np.array([any(form in words for form in forms) for forms in self.made_for])
-        return np.where(made_for, np.maximum(near, MADE_FOR), near), bool(made_for.any())
+        purposes = np.array([any(form in words for form in forms) for forms in self.purposes])
+        return np.where(purposes, np.maximum(near, PURPOSES), near), bool(purposes.any())
 
     def score(self, fields: Vectors) -> np.ndarray:
         """Scores each subject for each field by its own nearness and its pack's, of shape ``(fields, subjects)``."""
@@ -179,7 +179,7 @@ def spread_subjects(
         taken: subjects in the form of ``normalise`` that are not to be used.
     """
     index = index_packs(packs)
-    near, is_made_for = index.measure_packs(model)
+    near, is_intended_for = index.measure_packs(model)
     names = _drop_kinds(index, name_fields(model))
     # A sentence is placed too badly to be held against single subjects: its pack alone counts.
     is_sentence = bool(not names and model.description and near.max() >= MIN_PACK)
@@ -190,8 +190,8 @@ def spread_subjects(
     own_scores = index.score(vectors)
     scores = own_scores.copy()
     # Seeds say for themselves what they are about, where no pack is made for their kind of text.
-    context = (CONTEXT_OF_KIND if is_made_for else CONTEXT) * np.maximum(0, near - NO_CONTEXT)[index.pack_of]
-    scores[: None if is_made_for else len(said)] += context
+    context = (CONTEXT_OF_KIND if is_intended_for else CONTEXT) * np.maximum(0, near - NO_CONTEXT)[index.pack_of]
+    scores[: None if is_intended_for else len(said)] += context
     if is_sentence:
         scores[:, near[index.pack_of] < near.max() - MAX_BELOW] = -np.inf
     scores[:, [normalise(subject) in taken for subject in index.subjects]] = -np.inf
@@ -201,7 +201,7 @@ def spread_subjects(
         vectors = np.vstack([vectors[: len(said)], vectors[len(said) :].mean(axis=0)])
     names = [*(names or [DESCRIPTION] * len(said)), *([SEEDS] if seeds else [])]
     covered = np.ones(len(names), dtype=bool)
-    if not is_made_for and not is_sentence:
+    if not is_intended_for and not is_sentence:
         covered[: len(said)] = np.sort(own_scores[: len(said)], axis=1)[:, -BEST] >= MIN_COVERED
         near_enough = covered[: len(said), None] | (own_scores[: len(said)] >= MIN_NEAR)
         scores[: len(said)][~near_enough] = -np.inf

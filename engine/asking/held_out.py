@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from engine.asking.fields import name_subjects
 from engine.domain.model import Model, Pool, SynthType
-from engine.store.earlier.samples import as_stored
-from engine.store.earlier.search import MemoryTexts, StoredTexts, find_nearest, share_runs
+from engine.store.index.samples import as_stored
+from engine.store.index.search import MemoryTexts, StoredTexts, find_nearest, share_runs
 from engine.text.near_duplicates import APART, Match, Nearness, choose_nearest
 from engine.text.words import normalise
 
@@ -50,7 +50,7 @@ def restrict_to_pool(model: Model, synth_type: SynthType) -> Model:
     """Restricts a model to the pool of a synth type: for ``enrich`` to its held-out samples, without the seeds."""
     if synth_type != "enrich":
         return model
-    return replace(model, seeds=(), contested=(), attached=model.held_out)
+    return replace(model, seeds=(), conflicting_labels=(), attached=model.held_out)
 
 
 def list_taken_subjects(model: Model, synth_type: SynthType) -> frozenset[str]:

@@ -23,7 +23,7 @@ from engine.axis.reference_axis import ReferenceAxis
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Length, Model, Pole, Seed, SynthType, Trait, digest_text
 from engine.domain.samples import Scenario
-from engine.store.earlier.samples import as_stored
+from engine.store.index.samples import as_stored
 from engine.text.language import ENGLISH, Language, decide_language
 
 # A weak model cuts 15 % of its replies: as many as this are all useless once in four million rounds by chance.
@@ -176,7 +176,7 @@ def nest_poles(values: Mapping[tuple[str, Pole], Value]) -> dict[str, dict[str, 
     return nested
 
 
-def digest_definition(model: Model) -> str:
+def digest_definition_and_samples(model: Model) -> str:
     """Returns a digest of a model's definition: its handle, description, traits, brief, authored samples and texts, and
     the language where it names one.
     """
@@ -184,9 +184,11 @@ def digest_definition(model: Model) -> str:
     return _digest({**_describe_definition(model), **language})
 
 
-def digest_meaning(model: Model) -> str:
+def digest_definition(model: Model) -> str:
     """Returns a digest of what a model's author says of it: its definition and questions, without authored samples."""
-    said = {name: part for name, part in _describe_definition(model).items() if name not in ("seeds", "contested")}
+    said = {
+        name: part for name, part in _describe_definition(model).items() if name not in ("seeds", "conflicting_labels")
+    }
     return _digest({**said, "language": model.language, "questions": [asdict(item) for item in model.questions]})
 
 
@@ -259,7 +261,7 @@ def _describe_definition(model: Model) -> dict[str, object]:
         "traits": [asdict(trait) for trait in model.traits],
         "brief": asdict(model.brief),
         "seeds": _describe_seeds(model.seeds),
-        "contested": [[item.trait, item.sha256] for item in model.contested],
+        "conflicting_labels": [[item.trait, item.sha256] for item in model.conflicting_labels],
         **({"texts": [file.sha256 for file in model.texts.files]} if model.texts.files else {}),
     }
 

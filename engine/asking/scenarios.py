@@ -12,8 +12,8 @@ from engine.asking.fields import REST, SEEDS, Field, drop_taken, index_packs, li
 from engine.asking.text_subjects import LEAST_SUBJECTS, find_text_subjects
 from engine.definitions.scenario_packs import FALLBACK_PACK, Packs
 from engine.domain.model import Length, Model
-from engine.domain.own_texts import MAX_PLANNED
 from engine.domain.samples import Scenario
+from engine.domain.unlabelled_texts import MAX_PLANNED
 from engine.text.formatting import join_words
 from engine.text.language import decide_language
 from engine.text.words import count_words, split_words
@@ -96,9 +96,9 @@ def choose_scenario_pool(
     Args:
         taken: subjects in the form of ``normalise`` that are not to be used, unless none is left.
     """
-    has_say = decide_language(model).encoder_has_say
-    name = model.scenarios.pack or (index_packs(packs).choose_pack(model) if has_say else FALLBACK_PACK)
-    fields, why = _choose_subjects(model, packs, proposed, taken, has_say)
+    supports_language = decide_language(model).encoder_supports_language
+    name = model.scenarios.pack or (index_packs(packs).choose_pack(model) if supports_language else FALLBACK_PACK)
+    fields, why = _choose_subjects(model, packs, proposed, taken, supports_language)
     audiences, why_audiences = _choose_values("audiences", model, packs, name, proposed)
     forms, why_forms = _choose_values("forms", model, packs, name, proposed)
     lengths, why_lengths = _choose_lengths(model, packs)
@@ -127,7 +127,7 @@ def list_proposable(model: Model) -> tuple[str, ...]:
     said = model.scenarios
     if said.pack:
         return ()
-    has_subjects = len(model.texts.drawn) >= LEAST_SUBJECTS and decide_language(model).encoder_has_say
+    has_subjects = len(model.texts.drawn) >= LEAST_SUBJECTS and decide_language(model).encoder_supports_language
     return tuple(part for part in PROPOSABLE if not getattr(said, part) and not (part == "subjects" and has_subjects))
 
 
@@ -160,14 +160,14 @@ def draw_scenarios(scenario_pool: ScenarioPool, key: str, used_subjects: Iterabl
 
 
 def _choose_subjects(
-    model: Model, packs: Packs, proposed: Proposal, taken: Collection[str], has_say: bool
+    model: Model, packs: Packs, proposed: Proposal, taken: Collection[str], supports_language: bool
 ) -> tuple[tuple[Field, ...], str]:
     said = model.scenarios
     if left := drop_taken(said.subjects, taken):
         return (Field("scenarios.subjects", (left,)),), GIVEN
     if said.pack and (left := drop_taken(packs.packs[said.pack].subjects, taken)):
         return (Field(said.pack, (left,)),), _name_pack(said.pack)
-    if not has_say:
+    if not supports_language:
         return list_own_fields(model, packs, proposed.subjects, taken), "those that the model's own words name"
     if len(found := find_text_subjects(model, taken)) >= LEAST_SUBJECTS:
         return (Field(TEXTS, (found,)),), f"what {TEXTS} are about"

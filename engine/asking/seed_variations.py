@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from engine.domain.model import POLES, Length, Model, Pole, Seed, Skipped, Trait
 from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
-from engine.store.earlier.samples import as_stored
+from engine.store.index.samples import as_stored
 from engine.text.embedding import Vectors
 from engine.text.stylometry import MAX_LENGTH, MIN_LENGTH, find_drift, measure_shared_content, measure_spreads
 from engine.text.words import count_words
@@ -31,19 +31,19 @@ def check_seeds(model: Model) -> None:
     if not model.seeds:
         raise NoSeedsError(
             f"{model.handle} has no authored samples to vary. Name a source of them in its model.yaml, or ask for "
-            f"'from_traits', which needs none{_tell_contested(model)}"
+            f"'from_traits', which needs none{_describe_conflicts(model)}"
         )
     if missing := find_seedless(model.traits, model.seeds):
         said = "; ".join(f"{trait.key}, {pole} ({trait.label(pole)})" for trait, pole in missing)
         raise NoSeedsError(
             f"{model.handle} has no authored samples to vary for {said}. Both poles of every trait need one, with a "
             f"quality of {NEGATIVE_MAX:g} at most or {POSITIVE_MIN:g} at least and {MIN_SEED_WORDS} words"
-            f"{_tell_contested(model)}"
+            f"{_describe_conflicts(model)}"
         )
 
 
-def _tell_contested(model: Model) -> str:
-    places = [seed.place or repr(seed.text[:40]) for seed in model.contested[:4]]
+def _describe_conflicts(model: Model) -> str:
+    places = [seed.place or repr(seed.text[:40]) for seed in model.conflicting_labels[:4]]
     return f". Texts at both sides of a trait are not used: {', '.join(places)}" if places else ""
 
 

@@ -14,7 +14,7 @@ import regex
 
 from engine.domain.language_tag import find_code
 from engine.domain.model import Model
-from engine.domain.own_texts import OPENING_CHARACTERS
+from engine.domain.unlabelled_texts import OPENING_CHARACTERS
 from engine.text.embedding import encode, group_rows, normalise_rows
 from engine.text.language import decide_language
 from engine.text.words import is_spaceless, list_common_words, list_function_words, normalise, split_words

@@ -9,7 +9,7 @@ from yaml.reader import Reader
 
 from engine.definitions.outline import ADDED_FILE, LABELLED_FILE
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
-from engine.definitions.sources.own_texts import WALKS
+from engine.definitions.sources.text_files import WALKS
 from engine.domain.model import POLES, Pole
 from engine.text.formatting import capitalise
 from engine.text.words import fold_look, is_blank

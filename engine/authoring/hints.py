@@ -72,7 +72,7 @@ def list_hints(model: Model, embedder: Embedder | None = None) -> Iterator[Hint]
             few = join_words([f"{count_noun(counts[pole], 'sample')} labelled {trait.label(pole)!r}" for pole in POLES])
             said = f"it has {few}. Six of each make the embedded model far better; a hosted one does without"
             yield Hint("few_seeds", place, said, trait.key)
-    if embedder is None or not decide_language(model).encoder_has_say:
+    if embedder is None or not decide_language(model).encoder_supports_language:
         return
     # What the brief's domain names and no pack has subjects of.
     if advice := advise_on_fields(choose_scenario_pool(model, load_packs(SCENARIOS_FOLDER))):

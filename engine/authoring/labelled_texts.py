@@ -87,7 +87,7 @@ def add_labelled(models_uri: str, handle: str, labelled: LabelledFile, dry_run: 
 
 
 def _choose_new(model: Model, labelled: LabelledFile) -> list[Seed]:
-    """Chooses the labels that the model does not have yet, each once; texts are the same as in ``settle_seeds``.
+    """Chooses the labels that the model does not have yet, each once; texts are the same as in ``deduplicate_seeds``.
 
     Raises:
         DefinitionError: a text has another label already.

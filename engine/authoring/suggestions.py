@@ -15,7 +15,7 @@ from engine.axis.separation import Numbers
 from engine.definitions.loader import MODEL_FILE
 from engine.definitions.sources.labelled_lines import CONTENT, SUGGESTED, TEXT
 from engine.domain.model import POLES, Model
-from engine.domain.own_texts import OPENING_CHARACTERS
+from engine.domain.unlabelled_texts import OPENING_CHARACTERS
 from engine.errors import InputError
 from engine.text.embedding import ENCODER_LANGUAGES, Embedder, Vectors, encode, group_rows
 from engine.text.formatting import count_noun

@@ -43,9 +43,9 @@ class ModelRow:
 class Ledger:
     """The rows in the order in which the models were named, and what this backfill spent.
 
-    ``spent_usd`` is of the limit, ``max_usd``; both are None where none is set. It may be more than the runs cost: a
-    call that broke off counts at its highest possible cost, all of them at ``held_usd``. ``ended`` is True in a ledger
-    that was written when the backfill ended; in one that a backfill left when it died it is False.
+    ``spent_usd`` counts toward the limit, ``max_usd``; without a limit both are None. It may exceed the cost of the
+    runs: a call without a reply counts at its highest possible cost, in sum ``unconfirmed_usd``. ``ended`` is True if
+    the backfill wrote the ledger at its end, and False if it died before.
     """
 
     def __init__(self, rows: Iterable[ModelRow], spent_usd: float | None = None, ended: bool = False) -> None:
@@ -53,7 +53,7 @@ class Ledger:
         self.spent_usd = spent_usd
         self.ended = ended
         self.max_usd: float | None = None
-        self.held_usd = 0.0
+        self.unconfirmed_usd = 0.0
 
     @property
     def rows(self) -> tuple[ModelRow, ...]:
@@ -120,7 +120,7 @@ def write_ledger(samples_uri: str, run_id: str, ledger: Ledger) -> None:
         "counts": {state: count for state in MODEL_STATES if (count := ledger.count()[state])},
         "cost_usd": ledger.cost_usd,
         "spent_usd": ledger.spent_usd,
-        "held_usd": ledger.held_usd,
+        "unconfirmed_usd": ledger.unconfirmed_usd,
         "max_usd": ledger.max_usd,
         "ended": ledger.ended,
         "models": [asdict(row) for row in ledger.rows],

@@ -94,7 +94,7 @@ def describe_row(row: ModelRow) -> str:
 
 def _describe_cost(ledger: Ledger) -> str:
     """“cost $0.39, $0.11 held for calls without a reply, limit $0.50”."""
-    held = f", {format_cost(ledger.held_usd)} held for calls without a reply" if ledger.held_usd else ""
+    held = f", {format_cost(ledger.unconfirmed_usd)} held for calls without a reply" if ledger.unconfirmed_usd else ""
     limit = "" if ledger.max_usd is None else f", limit {format_cost(ledger.max_usd)}"
     return f"cost {format_cost(ledger.cost_usd)}{held}{limit}"
 

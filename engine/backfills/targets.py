@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from engine.asking.existing_sets import count_missing, list_outdated
 from engine.asking.held_out import choose_pool
-from engine.asking.plan import digest_definition
-from engine.asking.present_sets import count_lacking, list_older
+from engine.asking.plan import digest_definition_and_samples
 from engine.definitions.effort import choose_effort, load_level
 from engine.definitions.lifecycle import DRAFTS, read_lifecycle
 from engine.definitions.loader import list_handles, load_model
@@ -117,7 +117,7 @@ def examine(settings: Settings, request: BackfillRequest, handle: str) -> Standi
             return Standing(SkipReason("It is no draft, so its samples are frozen"))
         model = load_model(settings.models_uri, handle)
         sets = list_sets(settings.samples_uri, handle, choose_pool(request.synth_type))
-        older = [] if is_frozen else list_older(sets, model)
+        older = [] if is_frozen else list_outdated(sets, model)
         return Standing(_find_skip_reason(settings, request, model, sets, older), len(older), count_stored(older))
     return Standing()
 
@@ -125,7 +125,7 @@ def examine(settings: Settings, request: BackfillRequest, handle: str) -> Standi
 def _find_skip_reason(
     settings: Settings, request: BackfillRequest, model: Model, sets: Sequence[StoredSet], older: Sequence[StoredSet]
 ) -> SkipReason | None:
-    if request.only_lacking and _is_lacking(settings, request, model):
+    if request.only_lacking and _is_missing(settings, request, model):
         return None
     if request.refresh:
         pool = locate_pool(settings.samples_uri, model.handle, choose_pool(request.synth_type))
@@ -135,17 +135,17 @@ def _find_skip_reason(
         return SkipReason(f"It has no samples made for an older definition{enough}")
     if request.only_lacking:
         return SkipReason("It has as many samples of each pole as the effort asks for")
-    made = _find_made(request, model, sets)
+    made = _find_attached(request, model, sets)
     said = "It has a set for its definition, this synth type and this effort"
     return None if made is None else SkipReason(said, made.run_id)
 
 
-def _find_made(request: BackfillRequest, model: Model, sets: Sequence[StoredSet]) -> StoredSet | None:
+def _find_attached(request: BackfillRequest, model: Model, sets: Sequence[StoredSet]) -> StoredSet | None:
     """The attached set of a model for its present definition, this synth type, this effort, and this number of its own.
 
     With ``force`` only a set of the runs in ``done`` counts.
     """
-    effort, digest = choose_effort(request.effort, model.effort), digest_definition(model)
+    effort, digest = choose_effort(request.effort, model.effort), digest_definition_and_samples(model)
     for stored in reversed(sets):
         manifest = stored.manifest
         if (manifest.get("synth_type"), manifest.get("effort")) != (request.synth_type, effort):
@@ -164,7 +164,7 @@ def _fits(handle: str, request: BackfillRequest) -> bool:
     return in_namespace or (request.glob is not None and fnmatchcase(handle, request.glob))
 
 
-def _is_lacking(settings: Settings, request: BackfillRequest, model: Model) -> bool:
+def _is_missing(settings: Settings, request: BackfillRequest, model: Model) -> bool:
     level = load_level(settings.effort_file, choose_effort(request.effort, model.effort))
     level = replace(level, exemplars_per_pole=request.per_pole or level.exemplars_per_pole)
-    return any(count_lacking(settings.samples_uri, model, request.synth_type, level).values())
+    return any(count_missing(settings.samples_uri, model, request.synth_type, level).values())

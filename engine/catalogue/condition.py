@@ -25,7 +25,7 @@ KINDS: Mapping[Kind, str] = {
 }
 # As in the gate's suite ``whole``.
 MIN_POLE_SHARE = 0.4
-MOST_SAID = 300
+MAX_MESSAGES = 300
 
 # How many samples of one trait there are at each pole.
 Counts = Mapping[Pole, int]
@@ -36,7 +36,7 @@ class TraitCondition:
     """One trait of a model, with the labels of its poles.
 
     ``auc`` is how well the poles of the last attached set with enough texts are told apart, by its verdict; else None.
-    ``untold`` is that verdict's warning where it is hardly or not at all.
+    ``inseparable`` is that verdict's warning where it is hardly or not at all.
     """
 
     key: str
@@ -45,7 +45,7 @@ class TraitCondition:
     authored: Counts
     attached: Counts
     auc: float | None = None
-    untold: str = ""
+    inseparable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def _find(model: ModelCondition) -> Iterator[Finding]:
     again = f"exemplars synthesize {model.handle}"
     last = model.last
     if last is not None and last.status == "rejected":
-        why = f": {shorten(' '.join(last.said.split()), MOST_SAID)}" if last.said else ""
+        why = f": {shorten(' '.join(last.said.split()), MAX_MESSAGES)}" if last.said else ""
         effort = f" --effort {last.effort}" if last.effort else ""
         typed = f"{again} --synth-type {last.synth_type}{effort}"
         said = f"Run {last.run_id} attached nothing{why}"
@@ -144,8 +144,8 @@ def _find(model: ModelCondition) -> Iterator[Finding]:
         said = f"Read the report of run {run}, then attach its set or reject it"
         yield Finding("waits", said, (f"exemplars review {run} --attach", f"exemplars review {run} --reject"))
     for trait in model.traits:
-        if trait.untold:
-            said = f"{trait.name}, in the last set: {trait.untold.partition(': ')[2]}"
+        if trait.inseparable:
+            said = f"{trait.name}, in the last set: {trait.inseparable.partition(': ')[2]}"
             yield Finding("hardly apart", said, _for_draft(model, again))
     for one, other, cosine in model.alike:
         turned = ", one turned round" if cosine < 0 else ""

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.asking.present_sets import list_older
+from engine.asking.existing_sets import list_outdated
 from engine.axis.reference_axis import fit_reference_axes
 from engine.catalogue.condition import Finding, ModelCondition, PastRun, TraitCondition
 from engine.choosing.probe import MIN_AUC
@@ -66,7 +66,7 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
         proposed=tuple(item.run_id for item in sets if item.status == "proposed"),
         sets=len(train),
         set_aside=count_stored([item for item in attached if item.manifest["pool"] != "train"]),
-        older_samples=count_stored(list_older(train, model)) if model else 0,
+        older_samples=count_stored(list_outdated(train, model)) if model else 0,
         runs=tuple(_describe_run(item, verdicts[item.run_id]) for item in sets),
         faults=tuple(faults),
     )
@@ -111,7 +111,7 @@ def _list_traits(model: Model, train: Sequence[StoredSet], verdicts: Verdicts) -
         authored = [seed.pole for seed in model.seeds if seed.trait == trait.key]
         probes = [(verdicts[item.run_id].get("probe") or {}).get(trait.key) or {} for item in train]
         last: Mapping[str, Any] = next(
-            (probe for probe in reversed(probes) if probe.get("untold") or probe.get("auc") is not None), {}
+            (probe for probe in reversed(probes) if probe.get("inseparable") or probe.get("auc") is not None), {}
         )
         yield TraitCondition(
             key=trait.key,
@@ -120,7 +120,7 @@ def _list_traits(model: Model, train: Sequence[StoredSet], verdicts: Verdicts) -
             authored={pole: authored.count(pole) for pole in POLES},
             attached={pole: sum(int(each.get(trait.key, {}).get(pole, 0)) for each in counts) for pole in POLES},
             auc=last.get("auc"),
-            untold=last.get("untold", ""),
+            inseparable=last.get("inseparable", ""),
         )
 
 
@@ -130,7 +130,7 @@ def _list_alike(model: Model) -> Iterator[tuple[str, str, float]]:
     What pairs of seeds have in common is taken without those of a seed with itself, which few seeds have many of (the
     unbiased estimate of MMD² with a linear kernel: Gretton et al. 2012, lemma 6).
     """
-    if len(model.traits) < 2 or not decide_language(model).encoder_has_say:
+    if len(model.traits) < 2 or not decide_language(model).encoder_supports_language:
         return
     embedder = SentenceEncoder()
     axes = fit_reference_axes(model, embedder)

@@ -47,14 +47,14 @@ def list_cells(model: ModelCondition) -> list[str]:
     """The cells of the model's row, in the order of ``HEAD``."""
     aucs = [f"{trait.auc:.2f}" for trait in model.traits if trait.auc is not None]
     last = model.last
-    came_of_it = f"{last.status}, " if last and last.status != "attached" else ""
+    outcome = f"{last.status}, " if last and last.status != "attached" else ""
     return [
         model.handle,
         model.state,
         ", ".join(dict.fromkeys(KINDS[finding.kind] for finding in model.findings)) or "nothing",
         f"{sum(sum(trait.attached.values()) for trait in model.traits):,}",
         ", ".join(aucs) or NOTHING,
-        f"{came_of_it}{last.created_at[:10]}" if last else "no set",
+        f"{outcome}{last.created_at[:10]}" if last else "no set",
         NOTHING if model.cost_usd is None else format_cost(model.cost_usd),
     ]
 

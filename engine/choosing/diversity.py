@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES
-from engine.domain.verdict import PoleVariety, Variety
+from engine.domain.verdict import Diversity, PoleDiversity
 from engine.text.embedding import Embedder, Vectors
 from engine.text.words import split_words
 
@@ -40,29 +40,29 @@ MIN_DISTANCE = 1e-3
 ORDER_LANGUAGES = frozenset({"en", "de", "es", "fr", "it", "ko", "nl", "pl", "pt", "ru", "tr"})
 
 
-def measure_variety(rounds: Rounds, embedder: Embedder) -> tuple[PoleVariety, ...]:
+def measure_diversity(rounds: Rounds, embedder: Embedder) -> tuple[PoleDiversity, ...]:
     """Measures the diversity of the chosen exemplars of each trait and pole, and of the pole's seeds if it has any."""
     plan, found = rounds.plan, []
-    asked = embedder if plan.language.encoder_has_say else None
+    asked = embedder if plan.language.encoder_supports_language else None
     for trait, pole in plan.model.poles:
         texts = [item.text or "" for item in rounds.choice.at(trait, pole)]
         seeds = {side: [seed.text for seed in plan.model.seeds_at(trait, side)] for side in POLES}
         both = [text for side in POLES for text in seeds[side]]
         likeness = measure_seed_likeness(texts, seeds[pole], both, asked) if asked else None
         variety = replace(measure_texts(texts, asked, plan.language.code), seed_likeness=likeness)
-        found.append(PoleVariety(trait, pole, variety, measure_texts(seeds[pole], asked) if seeds[pole] else None))
+        found.append(PoleDiversity(trait, pole, variety, measure_texts(seeds[pole], asked) if seeds[pole] else None))
     return tuple(found)
 
 
 def list_variety_texts(rounds: Rounds) -> list[str]:
-    """Lists the texts that ``measure_variety`` embeds beside those that the rounds have embedded."""
+    """Lists the texts that ``measure_diversity`` embeds beside those that the rounds have embedded."""
     if rounds.plan.language.code not in ORDER_LANGUAGES:
         return []
     groups = [[item.text or "" for item in rounds.choice.at(*place)] for place in rounds.plan.model.poles]
     return [text for group in groups for text in list_orderings(group)]
 
 
-def measure_texts(texts: Sequence[str], embedder: Embedder | None, language: str = "") -> Variety:
+def measure_texts(texts: Sequence[str], embedder: Embedder | None, language: str = "") -> Diversity:
     """Measures the diversity of texts, rounded to four decimals, and their word order.
 
     Args:
@@ -70,7 +70,7 @@ def measure_texts(texts: Sequence[str], embedder: Embedder | None, language: str
         embedder: None where the encoder does not know the language: ``vendi_of_eight`` is None.
     """
     openings = Counter(tuple(split_words(text)[:OPENING_WORDS]) for text in texts)
-    return Variety(
+    return Diversity(
         count=len(texts),
         vendi_of_eight=None if embedder is None else _round(_vendi_score_of_eight(embedder.embed(texts))),
         shared_openings_of_eight=_round(_share_openings(openings)),

@@ -49,7 +49,7 @@ class Probe:
     scores: tuple[tuple[bool, float], ...] = ()
 
     @property
-    def told_apart(self) -> str:
+    def separable(self) -> str:
         """How well the poles are told apart, in a word or two; empty without an AUC."""
         if self.auc is None:
             return ""
@@ -58,7 +58,7 @@ class Probe:
         return "hardly" if self.auc > CHANCE_AUC + self.error else "no better than by chance"
 
     @property
-    def is_untold(self) -> bool:
+    def is_inseparable(self) -> bool:
         """Whether there is an AUC, and one for which the set has a warning."""
         return self.auc is not None and self.auc < MIN_AUC
 

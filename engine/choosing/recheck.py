@@ -97,7 +97,7 @@ def decide(
     Args:
         judge_aucs: by trait key, see ``InContextJudge.measure_aucs``.
     """
-    has_say = plan.language.encoder_has_say
+    supports_language = plan.language.encoder_supports_language
     accepted = [exemplar for exemplar in exemplars if exemplar.is_accepted]
     pole_scores: dict[str, float] = {}
     no_poles: dict[str, float] = {}
@@ -106,9 +106,9 @@ def decide(
         placed = measure_pole_scores(plan.axes.get(trait.key), own, judge_aucs.get(trait.key), embedder)
         pole_scores |= placed
         # Claims are left out: the encoder sees manner and subject, and not what is said of it.
-        if has_say and trait.type != "claim" and (auc := find_no_poles(own, placed, embedder)) is not None:
+        if supports_language and trait.type != "claim" and (auc := find_no_poles(own, placed, embedder)) is not None:
             no_poles[trait.key] = auc
-    seen = accepted if has_say else []
+    seen = accepted if supports_language else []
     vectors = embedder.embed([exemplar.text or "" for exemplar in seen])
     by_key = dict(zip((exemplar.key for exemplar in seen), vectors, strict=True))
     context = ChoiceContext(pole_scores, by_key, only_clear=only_clear)
@@ -119,7 +119,7 @@ def decide(
 def recheck_choice(plan: Plan, choice: Choice, embedder: Embedder) -> Recheck:
     """Probes the chosen exemplars of each trait and searches them for shortcuts."""
     probes, shortcuts = [], list[Shortcut]()
-    asked = embedder if plan.language.encoder_has_say else None
+    asked = embedder if plan.language.encoder_supports_language else None
     for trait in plan.model.traits:
         own = [exemplar for exemplar in choice.chosen if exemplar.trait == trait.key]
         probe = probe_trait(trait.key, own, asked)

@@ -15,15 +15,15 @@ from engine.choosing.recheck import Decision, Recheck, decide, make_hints
 from engine.choosing.shortcuts import STRONG_AUC, Shortcut
 from engine.definitions.effort import name_higher_effort
 from engine.domain.model import DEFINED_BY_WORDS, POLES, Pole
-from engine.domain.own_texts import OwnTexts
 from engine.domain.samples import Exemplar, Reason, make_id
+from engine.domain.unlabelled_texts import OwnTexts
 from engine.llm.client.request import Prompt
 from engine.screening.in_context_judge import MIN_AUC
 from engine.screening.own_rules import HopelessRule, OwnTally
 from engine.screening.screener import Screener, mask_numbers, reject_same_meanings
-from engine.screening.sense import SenseTrial
-from engine.store.earlier.samples import as_stored
-from engine.system.worker_process import RunHeavy
+from engine.screening.sense import JudgeCalibration
+from engine.store.index.samples import as_stored
+from engine.system.worker_process import Executor
 from engine.text.embedding import Embedder
 from engine.text.formatting import capitalise, count_noun, describe_others, name_reason
 
@@ -34,7 +34,7 @@ MAX_REPLACED = 0.25
 REPLY_REASONS: frozenset[Reason] = frozenset({"unreadable", "truncated", "refused", "wrong_language"})
 # What says nothing of the other replies: no reply came, or it is like another.
 NO_SIGN: frozenset[Reason] = frozenset({"cell_failed", "duplicate", "near_duplicate", "refused_before"})
-NOTHING_TELLS = "nothing tells"
+INSEPARABLE = "nothing tells"
 # From so many seeds a pole on, more of them are not what is lacking.
 ENOUGH_SEEDS = 8
 MORE_SEEDS = "give each pole eight seeds or more that differ in the trait alone, or take a stronger synth model"
@@ -75,7 +75,7 @@ class Rounds:
         self.choice: Choice = choose_exemplars(plan, ())
         self.recheck = Recheck()
         self.judge_aucs: Mapping[str, float] = {}
-        self.sense_trial: SenseTrial | None = None
+        self.sense_trial: JudgeCalibration | None = None
         self.own_tally = OwnTally()
         self._only_clear = only_clear
         self._replaced = 0
@@ -103,19 +103,19 @@ class Rounds:
         self._cells += cells
         return cells
 
-    async def embed(self, exemplars: Sequence[Exemplar], run_heavy: RunHeavy) -> None:
+    async def embed(self, exemplars: Sequence[Exemplar], run_in_worker: Executor) -> None:
         """Embed all new texts, which the report places, and texts without numbers and subjects of the accepted ones."""
-        if self.plan.language.encoder_has_say:
+        if self.plan.language.encoder_supports_language:
             written = [item for item in exemplars if item.text]
             standing = [item for item in written if item.is_accepted]
             masked = [mask_numbers(item.text or "") for item in standing]
             described = [item for item in standing if self.plan.model.trait(item.trait).type not in DEFINED_BY_WORDS]
             subjects = [item.scenario.subject for item in described]
-            await self.embedder.embed_ahead([*(item.text or "" for item in written), *masked, *subjects], run_heavy)
+            await self.embedder.embed_ahead([*(item.text or "" for item in written), *masked, *subjects], run_in_worker)
 
     def screen_meanings(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         """Rejects of a round's screened exemplars those that say again what a seed or an earlier one says."""
-        if not self.plan.language.encoder_has_say:
+        if not self.plan.language.encoder_supports_language:
             return list(exemplars)
         return reject_same_meanings(self.plan.model, exemplars, self.exemplars, self.embedder)
 
@@ -194,7 +194,7 @@ class Rounds:
                 )
         return tuple(sentences)
 
-    def explain_untold(self, status: str = "rejected") -> dict[str, str]:
+    def explain_inseparable(self, status: str = "rejected") -> dict[str, str]:
         """Explains by trait key what to do where surely nothing tells the poles apart, and no judge confirms them."""
         kept = {item.trait: f", {item.auc:.2f} in those kept" for item in self.recheck.probes if item.auc is not None}
         sentences = {}
@@ -203,22 +203,22 @@ class Rounds:
             if self.judge_aucs.get(key, 0.0) < MIN_AUC and not any(item.votes for item in came):
                 poles = " from ".join(map(self.plan.model.trait(key).label, POLES))
                 found = f"AUC {auc:.2f} in all {len(came)} texts that came and broke no rule{kept.get(key, '')}"
-                said = f"{key}: {NOTHING_TELLS} {poles} ({found}): a scorer learns nothing from them"
-                sentences[key] = f"{said}. {capitalise(self._say_how_to_sharpen(key, status))}"
+                said = f"{key}: {INSEPARABLE} {poles} ({found}): a scorer learns nothing from them"
+                sentences[key] = f"{said}. {capitalise(self._advise_sharper_poles(key, status))}"
         return sentences
 
-    def warn_of_untold(self, status: str) -> dict[str, str]:
+    def warn_of_inseparable(self, status: str) -> dict[str, str]:
         """Warns by trait key where surely nothing tells the poles apart, or the probe hardly those of the choice."""
-        sentences = self.explain_untold(status)
+        sentences = self.explain_inseparable(status)
         for probe in self.recheck.probes:
-            if probe.is_untold and probe.trait not in sentences:
+            if probe.is_inseparable and probe.trait not in sentences:
                 auc, poles = probe.auc or 0.0, " and ".join(map(self.plan.model.trait(probe.trait).label, POLES))
-                told = f"told apart {probe.told_apart}".replace("told apart hardly", "hardly told apart")
+                told = f"told apart {probe.separable}".replace("told apart hardly", "hardly told apart")
                 is_sure = auc + NO_POLES_ERRORS_ALONE * probe.error < MIN_PROBE_AUC
                 few = "" if is_sure else ", which so few may have by chance"
                 sentences[probe.trait] = (
                     f"{probe.trait}: {poles} are {told} in the {len(probe.scores)} kept samples (AUC {auc:.2f}{few}). "
-                    f"Read ten of each pole; where they read alike, {self._say_how_to_sharpen(probe.trait, status)}"
+                    f"Read ten of each pole; where they read alike, {self._advise_sharper_poles(probe.trait, status)}"
                 )
         return sentences
 
@@ -228,7 +228,7 @@ class Rounds:
             f"{probe.trait}: {len(probe.wrong_side)} of its "
             f"{sum(exemplar.trait == probe.trait for exemplar in self.choice.chosen)} samples "
             f"{'reads' if len(probe.wrong_side) == 1 else 'read'} like the other pole. "
-            f"{self._say_how_to_take_off(probe.wrong_side, status)}"
+            f"{self._advise_removal(probe.wrong_side, status)}"
             for probe in self.recheck.probes
             if probe.wrong_side
         ]
@@ -238,13 +238,13 @@ class Rounds:
             for item in self.recheck.shortcuts
             if not (item.kind == "length" and item.auc > STRONG_AUC)
         ]
-        return (*self.warn_of_untold(status).values(), *sentences, *shortcuts)
+        return (*self.warn_of_inseparable(status).values(), *sentences, *shortcuts)
 
-    def _say_how_to_sharpen(self, trait: str, status: str) -> str:
+    def _advise_sharper_poles(self, trait: str, status: str) -> str:
         fewest = min(len(self.plan.model.seeds_at(trait, pole)) for pole in POLES)
         return f"{MORE_SEEDS if fewest < ENOUGH_SEEDS else LOOK_AT_SEEDS}{WAYS_BACK.get(status, '')}."
 
-    def _say_how_to_take_off(self, keys: Collection[str], status: str) -> str:
+    def _advise_removal(self, keys: Collection[str], status: str) -> str:
         handle = self.plan.model.handle
         ids = [str(make_id(handle, item.trait, item.text or "")) for item in self.choice.chosen if item.key in keys]
         first, more = ids[:NAMED_IDS], f" (where {len(ids) - NAMED_IDS} more are)" if len(ids) > NAMED_IDS else ""

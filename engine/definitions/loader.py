@@ -16,10 +16,10 @@ from engine.definitions.outline import ADDED_FILE, LABELLED_FILE, Outline, list_
 from engine.definitions.schema import ModelEntry
 from engine.definitions.sources.entries import Source, walk_lines
 from engine.definitions.sources.labelled_lines import gather_lines
-from engine.definitions.sources.own_texts import read_own_texts
+from engine.definitions.sources.text_files import read_own_texts
 from engine.definitions.yaml_document import parse_yaml, read_authored
 from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
-from engine.domain.own_texts import MAX_READ
+from engine.domain.unlabelled_texts import MAX_READ
 from engine.errors import NoTraitsError, StoreError, UnknownModelError
 from engine.system.filesystem import WHOLE_BYTES, find_files, list_below, list_folders, open_folder
 from engine.text.formatting import join_words, name_some
@@ -57,7 +57,7 @@ def load_model(models_uri: str, handle: str) -> Model:
     if sum(file.texts for file in texts.files) == MAX_READ:
         skipped.append(Skipped("sources of the type texts", f"the first {MAX_READ:,} texts are read, and no more"))
     shared = {item.name: getattr(outline, item.name) for item in fields(Model) if item.init}
-    return settle_seeds(Model(**shared | {"seeds": seeds, "texts": texts, "skipped": tuple(skipped)}))
+    return deduplicate_seeds(Model(**shared | {"seeds": seeds, "texts": texts, "skipped": tuple(skipped)}))
 
 
 def load_outline(models_uri: str, handle: str, document: str | None = None) -> Outline:
@@ -85,24 +85,25 @@ def check_traits(outline: Outline) -> None:
         )
 
 
-def settle_seeds(model: Model) -> Model:
-    """Returns the model with each text of a trait at most once among its seeds; what is left out is ``skipped``.
+def deduplicate_seeds(model: Model) -> Model:
+    """Return the model with each text of a trait at most once among its seeds; the other seeds are ``skipped``.
 
     Seeds of one text and trait contradict each other if their qualities lie on both sides of the middle: nobody can say
-    which is right, so they become ``contested``. Otherwise the first one counts. One text for two traits is two seeds.
+    which is right, so they become ``conflicting_labels``. Otherwise the first one counts. A text for two traits is two
+    seeds.
     Texts are the same if their normal forms are, but on both sides of the middle only if case and punctuation are the
     same too, since these may be what the trait is about.
     """
     groups = _group(model.seeds)
-    contested = [group for group in groups.values() if _contradict(group)]
+    conflicting_labels = [group for group in groups.values() if _contradict(group)]
     doubled = [group for group in groups.values() if len(group) > 1 and not _contradict(group)]
     return replace(
         model,
         seeds=tuple(group[0] for group in groups.values() if not _contradict(group)),
-        contested=tuple(seed for group in contested for seed in group),
+        conflicting_labels=tuple(seed for group in conflicting_labels for seed in group),
         skipped=(
             *model.skipped,
-            *_skip(contested, "at both sides of its trait, so it is not used"),
+            *_skip(conflicting_labels, "at both sides of its trait, so it is not used"),
             *_skip(doubled, "there more than once, so the first counts"),
         ),
     )

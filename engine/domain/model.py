@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from engine.domain.own_texts import MAX_PLANNED, OwnTexts
+from engine.domain.unlabelled_texts import MAX_PLANNED, OwnTexts
 from engine.errors import HandleError
 
 Pole = Literal["positive", "negative"]
@@ -205,9 +205,9 @@ class Model:
     whose sets count as gone and go when the set is attached that is made. ``proposed`` are the samples
     of sets that wait for a person's decision, of both pools, and ``proposed_digests`` these sets' run ids and digests;
     ``refused`` are texts that a person has refused, sorted, and ``reviewed`` those that a person has accepted one by
-    one, at the pole that the person gave them. ``contested`` are authored texts that stand at both poles of a trait,
-    and so count for neither; ``texts`` are the author's own without labels. ``own_suites`` and ``questions`` decide
-    what is kept of what was made, and so change nothing of a plan. ``document`` is the text of its ``model.yaml``.
+    one, at the pole that the person gave them. ``conflicting_labels`` are authored texts with a label of each pole of a
+    trait, and count for neither; ``texts`` are the author's texts without labels. ``own_suites`` and ``questions``
+    decide which texts are kept, and do not change a plan. ``document`` is the text of its ``model.yaml``.
     """
 
     handle: str
@@ -220,7 +220,7 @@ class Model:
     own_suites: tuple[OwnSuite, ...] = ()
     questions: tuple[Question, ...] = ()
     seeds: tuple[Seed, ...] = ()
-    contested: tuple[Seed, ...] = ()
+    conflicting_labels: tuple[Seed, ...] = ()
     texts: OwnTexts = field(default_factory=OwnTexts)
     skipped: tuple[Skipped, ...] = ()
     additional_terms: tuple[str, ...] = ()
@@ -252,7 +252,7 @@ class Model:
     @property
     def authored(self) -> tuple[Seed, ...]:
         """All authored samples: no new text may be like one of them, whether it counts or not."""
-        return (*self.seeds, *self.contested)
+        return (*self.seeds, *self.conflicting_labels)
 
     def sample_seeds(self, count: int) -> tuple[Seed, ...]:
         """Returns at most ``count`` seeds, spread evenly over the files."""

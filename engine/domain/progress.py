@@ -58,7 +58,7 @@ class CallAnswered:
 
 
 @dataclass(frozen=True, slots=True)
-class TextsStood:
+class CandidatesCounted:
     """Texts that have come and break no rule, by trait key and pole; they may still be rejected beside others."""
 
     texts: Mapping[tuple[str, Pole], int]
@@ -116,7 +116,7 @@ Event = (
     | CallBegun
     | CallEnded
     | CallAnswered
-    | TextsStood
+    | CandidatesCounted
     | LastCall
     | KeptCounted
     | Noticed

@@ -11,7 +11,7 @@ GATE_SUITES = ("run", "whole", "held_out")
 
 
 @dataclass(frozen=True, slots=True)
-class Variety:
+class Diversity:
     """The diversity of one group of texts, comparable between groups of any size.
 
     Attributes:
@@ -31,13 +31,13 @@ class Variety:
 
 
 @dataclass(frozen=True, slots=True)
-class PoleVariety:
+class PoleDiversity:
     """The diversity of one trait's exemplars at one pole, and of its seeds."""
 
     trait: str
     pole: Pole
-    exemplars: Variety
-    seeds: Variety | None
+    exemplars: Diversity
+    seeds: Diversity | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Verdict:
     warnings: tuple[str, ...]
     results: tuple[ExpectationResult, ...]
     suites: Mapping[str, Mapping[str, Any]]
-    variety: tuple[PoleVariety, ...] = ()
+    variety: tuple[PoleDiversity, ...] = ()
     beside: tuple[str, ...] = ()
     proposed: bool = False
 

@@ -13,7 +13,7 @@ from engine.asking.plan import Cell, Plan, count_scenarios, plan_round
 from engine.asking.scenarios import list_proposable
 from engine.domain.model import POLES, Pole, Trait
 from engine.llm.client.request import Endpoint, Request
-from engine.screening.in_context_judge import list_auditions, make_judge_request
+from engine.screening.in_context_judge import list_calibration_examples, make_judge_request
 from engine.screening.sense import list_trial_texts
 from engine.screening.voting_judge import make_vote_request
 
@@ -186,7 +186,7 @@ def _list_judge_calls(plan: Plan, endpoint: Endpoint, trait: Trait) -> tuple[Cal
     if endpoint.style != "plain" or request is None or plan.is_placed(trait.key):
         return ()
     example = Example("judge", request, "An authored text stands in for the exemplar.")
-    judged_seeds = len(list_auditions(plan.model, trait.key))
+    judged_seeds = len(list_calibration_examples(plan.model, trait.key))
     cells = count_cells(plan)
     calls = Spread(*(judged_seeds + count * len(POLES) for count in (cells.likely, cells.most)))
     return (CallKind(f"judge: {trait.key}", endpoint, calls, Spread(1, 1), (example,)),)

@@ -9,9 +9,9 @@ from engine.domain.progress import NO_CALLS, ExpectedCalls
 from engine.errors import BudgetError, InputError, SharedBudgetError
 from engine.estimate.call_kinds import CallKind, Spread
 from engine.estimate.speeds import NO_SPEEDS, Speeds
-from engine.llm.batches.forms import find_place
+from engine.llm.batches.account import find_account
 from engine.llm.client.prices import Price, add_costs
-from engine.llm.gateway.budget import bound_call
+from engine.llm.gateway.budget import find_ceiling
 from engine.text.formatting import count_noun, format_cost, format_seconds
 
 # The catalogue's prompts have 4.2 to 4.7 characters per token by the tokenizers at hand (cl100k_base, o200k_base and
@@ -95,7 +95,7 @@ def estimate_calls(
 ) -> Estimate:
     """Estimates the calls of a run, as ``list_calls`` lists them."""
     calls = tuple(map(_estimate_kind, kinds))
-    bounds = [bound_call(example.request, kind.endpoint).usd for kind in kinds for example in kind.examples]
+    bounds = [find_ceiling(example.request, kind.endpoint).usd for kind in kinds for example in kind.examples]
     total = add_amounts(calls)
     writing, judging = (
         ExpectedCalls(sum(kind.calls.likely for kind in those), speeds.count_seconds(those))
@@ -195,7 +195,7 @@ def _estimate_kind(kind: CallKind) -> PlannedCalls:
         return Amount(calls, tokens_in, tokens_out, cost_usd)
 
     # How much a model will think is not known beforehand: only the bound counts it, at its most.
-    bounds = [bound_call(example.request, kind.endpoint) for example in kind.examples]
+    bounds = [find_ceiling(example.request, kind.endpoint) for example in kind.examples]
     thoughts = sum(
         bound.tokens_out - example.request.max_tokens for bound, example in zip(bounds, kind.examples, strict=True)
     )
@@ -211,7 +211,7 @@ def _estimate_kind(kind: CallKind) -> PlannedCalls:
 def _price_batches(kinds: Sequence[CallKind]) -> Spread[float] | None:
     """What calls cost in batches, likely and at most; None where that is not known, or not to be had."""
     try:
-        endpoints = [replace(kind.endpoint, price=find_place(kind.endpoint).price) for kind in kinds]
+        endpoints = [replace(kind.endpoint, price=find_account(kind.endpoint).price) for kind in kinds]
     except InputError:
         return None
     priced = [_estimate_kind(replace(kind, endpoint=each)) for kind, each in zip(kinds, endpoints, strict=True)]

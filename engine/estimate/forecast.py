@@ -12,6 +12,7 @@ from engine.domain.progress import (
     CallBegun,
     CallEnded,
     CallsPlanned,
+    CandidatesCounted,
     EstimateMade,
     Event,
     ExpectedCalls,
@@ -19,7 +20,6 @@ from engine.domain.progress import (
     LastCall,
     Noticed,
     StageBegun,
-    TextsStood,
 )
 from engine.text.formatting import count_noun, format_seconds
 
@@ -129,7 +129,7 @@ class RunForecast:
             self.stage = event.text
         elif isinstance(event, Noticed):
             self.notice = event.text
-        elif isinstance(event, TextsStood):
+        elif isinstance(event, CandidatesCounted):
             self.standing.update(event.texts)
         elif isinstance(event, KeptCounted):
             self.kept, self.quotas = event.kept, event.quotas

@@ -60,7 +60,7 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
 
 def _describe_language(language: Language) -> Iterator[str]:
     yield f"The texts are to be in {language.name} ({language.tag}): {language.why}."
-    if not language.encoder_has_say:
+    if not language.encoder_supports_language:
         yield (
             f"The sentence encoder does not know {language.name}: the place between the poles, the probe, the subjects "
             "and the diversity of meanings have no say in choice and gate, so look at the texts before you train."
@@ -105,7 +105,7 @@ def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> Iterator[str]:
 def _advise_on_packs(plan: Plan, plain: bool) -> str:
     model, pool = plan.model, plan.scenario_pool
     # A hosted model proposes subjects itself.
-    said = advise_on_fields(pool) if plain and plan.language.encoder_has_say else None
+    said = advise_on_fields(pool) if plain and plan.language.encoder_supports_language else None
     advice = f" {said}" if said else ""
     if plan.language.code == "en" or model.scenarios.pack or model.scenarios.subjects:
         return advice
@@ -113,7 +113,7 @@ def _advise_on_packs(plan: Plan, plain: bool) -> str:
 
 
 def _list_shared_topics(plan: Plan) -> list[str]:
-    if not plan.model.scenarios.subjects or not plan.language.encoder_has_say:
+    if not plan.model.scenarios.subjects or not plan.language.encoder_supports_language:
         return []
     return [
         f"Both texts of a pair on {trait.name} have the same subject, because less than {MIN_OWN_SHARE:.0%} of the "

@@ -26,7 +26,7 @@ from engine.export.lines import (
 )
 from engine.report.dataset_card import SHOWN, SPLITS, render_header
 from engine.settings import Settings
-from engine.store.earlier.rows import read_whole_sets
+from engine.store.index.rows import read_whole_sets
 from engine.store.sample_set import GROUP_ROWS
 from engine.store.store import StoredSet, count_stored
 from engine.system.filesystem import Target
@@ -34,7 +34,7 @@ from engine.text.formatting import render_markdown
 from engine.text.language import Language, detect_language
 
 AskedPool = Literal["train", "eval", "all"]
-ASKED_POOLS: tuple[str, ...] = get_args(AskedPool)
+REQUESTED_POOLS: tuple[str, ...] = get_args(AskedPool)
 CARD = "README.md"
 DATA = "data/{split}.parquet"
 TEMPLATE = Path(__file__).parent / "templates" / "hub_card.md.jinja"
@@ -122,7 +122,7 @@ def export_samples(
 
     Args:
         to: a local path: a folder for the formats ``api`` and ``hub``, a file for the others.
-        pool: one of ``ASKED_POOLS``; None for the format's own.
+        pool: one of ``REQUESTED_POOLS``; None for the format's own.
         force: replaces an earlier export.
 
     Raises:
@@ -154,8 +154,8 @@ def export_samples(
 
 def _choose_pools(format_name: str, chosen: Format, pool: str | None) -> tuple[Pool, ...]:
     asked = pool or chosen.default_pool
-    if asked not in ASKED_POOLS:
-        raise InputError(f"{asked!r} is no pool. There are: {', '.join(ASKED_POOLS)}")
+    if asked not in REQUESTED_POOLS:
+        raise InputError(f"{asked!r} is no pool. There are: {', '.join(REQUESTED_POOLS)}")
     if chosen.for_model and asked != "train":
         raise InputError(
             f"What the format {format_name} makes become training samples of a model, and samples of the pool eval are "

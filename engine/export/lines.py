@@ -18,7 +18,7 @@ from engine.definitions.sources.labelled_lines import CONTENT
 from engine.domain.model import Pool
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import InputError
-from engine.store.earlier.rows import walk_rows
+from engine.store.index.rows import walk_rows
 from engine.store.store import StoredSet, get_set, list_sets
 from engine.text.formatting import quote_formulas
 

@@ -28,7 +28,7 @@ from engine.definitions.sources.entries import Source, Version, read_version, wa
 from engine.domain.model import POLES, Pole, Seed
 from engine.domain.samples import make_own_row
 from engine.store.changes import number_rows
-from engine.store.earlier.rows import open_rows, passing_over_detached
+from engine.store.index.rows import open_rows, passing_over_detached
 from engine.store.sample_set import ATTACHED_NS, GROUP_ROWS
 from engine.store.store import StoredSet, list_sets
 from engine.text.formatting import render_markdown

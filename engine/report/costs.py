@@ -21,7 +21,7 @@ def describe_costs(budget: RunBudget, kept: int) -> dict[str, Any]:
         "per_kept_sample_usd": None if budget.cost_usd is None or not kept else _round(budget.cost_usd / kept),
         "limit_usd": budget.max_usd,
         "unpriced": sorted(budget.unpriced),
-        "possibly_billed": {"calls": budget.unanswered_calls, "usd": _round(budget.held_usd)},
+        "possibly_billed": {"calls": budget.unanswered_calls, "usd": _round(budget.unconfirmed_usd)},
     }
 
 
@@ -35,7 +35,7 @@ def list_remarks(budget: RunBudget) -> list[str]:
     if budget.saved_usd > 0:
         sentences.append(f"Live, it would have cost {format_cost(budget.saved_usd)} more: batches saved that.")
     if budget.unanswered_calls:
-        at_most = f" for {format_cost(budget.held_usd)} at most," if budget.held_usd else ""
+        at_most = f" for {format_cost(budget.unconfirmed_usd)} at most," if budget.unconfirmed_usd else ""
         sentences.append(
             f"{count_noun(budget.unanswered_calls, 'call')} had no reply. The provider may have billed that all the "
             f"same,{at_most} and it is not counted here."

@@ -117,11 +117,13 @@ def _describe_lengths(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
 def _pack_table(data: ReportData) -> Markup:
     wrong_side = {number for separation in data.separations for number in separation.wrong_side}
     run, handle = data.stamp.run_id, data.model.handle
-    take_off = f"exemplars review {run} --attach --leave-out" if data.verdict.proposed else f"exemplars remove {handle}"
+    removable = (
+        f"exemplars review {run} --attach --leave-out" if data.verdict.proposed else f"exemplars remove {handle}"
+    )
     table = {
         "run": run,
         # How a kept text is taken off, before its id.
-        "take_off": "" if data.first_look else take_off,
+        "removable": "" if data.first_look else removable,
         "traits": {
             trait.key: {"name": trait.name, **{pole: trait.label(pole) for pole in POLES}}
             for trait in data.model.traits

@@ -28,11 +28,11 @@ class Separation:
     language_known: bool = True
 
     @property
-    def told_apart(self) -> str:
+    def separable(self) -> str:
         """The probe's AUC with a word on how good it is, as “0.93, clearly”, or why there is none."""
         if self.probe.auc is None:
             return "too few texts" if self.language_known else "the sentence encoder does not know the language"
-        return f"{self.probe.auc:.2f}, {self.probe.told_apart}"
+        return f"{self.probe.auc:.2f}, {self.probe.separable}"
 
     @property
     def breaks(self) -> Breaks | None:
@@ -63,7 +63,7 @@ def list_separations(rounds: Rounds) -> tuple[Separation, ...]:
             wrong_side=tuple(ids[key] for key in ids if key in probe.wrong_side),
             shortcuts=tuple(said for trait, said in found if trait == probe.trait),
             is_graded=plan.synth_type != "enrich",
-            language_known=plan.language.encoder_has_say,
+            language_known=plan.language.encoder_supports_language,
         )
         for probe in rounds.recheck.probes
     )

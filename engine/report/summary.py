@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine.asking.held_out import choose_pool
-from engine.asking.plan import digest_definition, digest_meaning, nest_poles
+from engine.asking.plan import digest_definition, digest_definition_and_samples, nest_poles
 from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import count_shares
 from engine.axis.pole_scores import measure_pole_positions
@@ -27,7 +27,7 @@ from engine.report.dataset_card import render_card
 from engine.report.html import ReportData, render_report
 from engine.report.separation import list_separations
 from engine.report.wording import describe_verdict
-from engine.screening.in_context_judge import list_auditions
+from engine.screening.in_context_judge import list_calibration_examples
 from engine.store.layout import CARD, DEFINITION, REPORT, REVIEW_DATA, VERDICT
 from engine.store.sample_set import SampleSet
 from engine.text.formatting import capitalise
@@ -89,8 +89,8 @@ def make_sample_set(
         documents=documents,
         versions=list_versions(bool(rounds.plan.model.texts.files)),
         inputs={
-            "definition": digest_definition(model),
-            "meaning": digest_meaning(model),
+            "definition": digest_definition_and_samples(model),
+            "meaning": digest_definition(model),
             "seed": rounds.plan.seed,
             "level": asdict(rounds.plan.level),
             "checked_beside": list(verdict.beside),
@@ -189,7 +189,7 @@ def write_definition(model: Model) -> str:
     kept = {
         "model_yaml": model.document,
         "seeds": list_seeds(model.seeds),
-        "contested": list_seeds(model.contested),
+        "conflicting_labels": list_seeds(model.conflicting_labels),
         "reviewed": list_seeds(model.reviewed),
         "texts": [asdict(file) for file in model.texts.files],
         "sets": dict([*zip(model.stored_runs, digests, strict=False), *model.proposed_digests]),
@@ -209,7 +209,7 @@ def list_versions(with_texts: bool) -> Mapping[str, str]:
 
 
 def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData) -> dict[str, Any]:
-    untold = rounds.warn_of_untold(verdict.status)
+    inseparable = rounds.warn_of_inseparable(verdict.status)
     return {
         "success": verdict.success,
         "failed": list(report.failed),
@@ -221,7 +221,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
             item.probe.trait: {
                 "auc": item.probe.auc,
                 "wrong_side": list(item.wrong_side),
-                "untold": untold.get(item.probe.trait, ""),
+                "inseparable": inseparable.get(item.probe.trait, ""),
             }
             for item in report.separations
         },
@@ -231,7 +231,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
             for item in rounds.recheck.shortcuts
         ],
         "in_context_judge": {
-            trait: {"auc": auc, "measured": bool(list_auditions(rounds.plan.model, trait))}
+            trait: {"auc": auc, "measured": bool(list_calibration_examples(rounds.plan.model, trait))}
             for trait, auc in rounds.judge_aucs.items()
         },
         "judge": asdict(count_votes(exemplar.votes for exemplar in rounds.exemplars)),
@@ -271,7 +271,7 @@ def _list_prompts(rounds: Rounds, rows: Sequence[Row]) -> Iterator[dict[str, str
 def _find_nearest(rounds: Rounds) -> list[tuple[int, float]]:
     """The place of the nearest other text, and the cosine, of each chosen exemplar; none for a lone one."""
     texts = [item.text or "" for item in rounds.choice.chosen]
-    if not rounds.plan.language.encoder_has_say or len(texts) < 2:
+    if not rounds.plan.language.encoder_supports_language or len(texts) < 2:
         return []
     vectors = rounds.embedder.embed(texts)
     likeness = vectors @ vectors.T

@@ -6,7 +6,7 @@ from typing import Any
 from engine.choosing.choice import Choice
 from engine.choosing.diversity import MIN_TEXTS as VARIETY_FROM
 from engine.choosing.probe import MIN_TEXTS as TOLD_FROM
-from engine.choosing.rounds import NOTHING_TELLS, REPLY_REASONS, Rounds
+from engine.choosing.rounds import INSEPARABLE, REPLY_REASONS, Rounds
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row, count_reasons
 from engine.domain.verdict import Verdict
@@ -125,8 +125,8 @@ def state_headline(attached: int, warnings: Sequence[str], synth_type: str, prop
     headline = f"{f'{attached:,}' if attached else 'nothing'} {'set aside for evaluation' if held_out else 'attached'}"
     if not attached or not warnings:
         return headline
-    untold = next((item.partition(": ")[2] for item in warnings if f": {NOTHING_TELLS} " in item), "")
-    advice = untold.partition(" (")[0] or f"look before you {'evaluate' if held_out else 'train'}"
+    inseparable = next((item.partition(": ")[2] for item in warnings if f": {INSEPARABLE} " in item), "")
+    advice = inseparable.partition(" (")[0] or f"look before you {'evaluate' if held_out else 'train'}"
     return f"{headline}, with {count_noun(len(warnings), 'warning')}: {advice}"
 
 
@@ -134,7 +134,7 @@ def describe_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
     """Describes a verdict in a headline and a sentence: what was made, or what failed and what to do."""
     attached = len(rounds.choice.chosen) if verdict.success else 0
     headline = state_headline(attached, verdict.warnings, rounds.plan.synth_type, verdict.proposed)
-    return headline, describe_made(rounds) if verdict.success else explain_failure(rounds, verdict)
+    return headline, describe_counts(rounds) if verdict.success else explain_failure(rounds, verdict)
 
 
 def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
@@ -158,7 +158,7 @@ def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
     return f"{verdict.failed[0].rstrip('.')}{also}; {_SEE_GATE}."
 
 
-def describe_made(rounds: Rounds) -> str:
+def describe_counts(rounds: Rounds) -> str:
     """Describes in a sentence how many exemplars were made for each pole, and how many others there are."""
     plan = rounds.plan
     if plan.lacking is None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import get_args
 
+from engine.asking.existing_sets import count_missing, list_outdated
 from engine.asking.held_out import choose_pool, list_taken_subjects
 from engine.asking.plan import Plan, make_plan
-from engine.asking.present_sets import count_lacking, list_older
 from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import NO_PROPOSAL, Proposal, ScenarioPool, choose_scenario_pool
 from engine.asking.seed_variations import check_seeds, list_unusable_seeds
@@ -23,13 +23,13 @@ from engine.domain.language_tag import name_tag
 from engine.domain.model import Effort, Model, Pole, Pool, SynthType
 from engine.domain.run_request import RunRequest
 from engine.errors import InputError, ModelNotFoundError
-from engine.llm.batches.forms import find_place
+from engine.llm.batches.account import find_account
 from engine.llm.embedded import embedded_models
 from engine.llm.embedded.embedded_models import EMBEDDED, EmbeddedFile, choose_model, find_embedded, is_embedded
 from engine.llm.endpoints import asks_decisions, check_prices, describe_endpoint
-from engine.llm.replies.admin import count_asked
+from engine.llm.replies.admin import count_requested
 from engine.settings import Settings
-from engine.store.earlier.samples import open_samples
+from engine.store.index.samples import open_samples
 from engine.store.layout import PROPOSED
 from engine.store.proposals import list_all, read_refused, read_reviewed
 from engine.store.store import check_writable, describe_sets, digest_sets, list_sets
@@ -50,7 +50,7 @@ class Job:
     lacking: Mapping[tuple[str, Pole], int] | None = None
 
     @property
-    def lacks_nothing(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether it only fills up, and there is nothing to fill."""
         return self.lacking is not None and not any(self.lacking.values())
 
@@ -85,19 +85,19 @@ def load_job(settings: Settings, request: RunRequest, dry: bool = False) -> Job:
     if request.per_pole is not None:
         level = replace(level, exemplars_per_pole=request.per_pole, is_own_count=True)
     if model.questions:
-        level = have_voted(level, model)
+        level = require_votes(level, model)
     if is_embedded(level.synth_model):
-        level = take_file(settings, model, level, level.synth_model)
+        level = resolve_model_file(settings, model, level, level.synth_model)
     if request.batch != "none":
-        find_place(describe_endpoint(settings, level))
+        find_account(describe_endpoint(settings, level))
     if not dry:
         check_prices(settings, level)
         check_writable(settings.samples_uri)
     note = ""
-    if refresh and (older := list_older(list_sets(settings.samples_uri, handle, pool), model)):
+    if refresh and (older := list_outdated(list_sets(settings.samples_uri, handle, pool), model)):
         model = replace(model, replaces=tuple(stored.run_id for stored in older))
         note = f"Replaces {describe_sets(older)} made for an older definition"
-    lacking = count_lacking(settings.samples_uri, model, request.synth_type, level) if only_lacking or refresh else None
+    lacking = count_missing(settings.samples_uri, model, request.synth_type, level) if only_lacking or refresh else None
     if lacking is not None and not only_lacking and min(lacking.values()) == level.exemplars_per_pole:
         # The plan is that of a model without these sets.
         lacking = None
@@ -125,7 +125,7 @@ def read_level(settings: Settings, effort: Effort) -> tuple[Level, Sequence[str]
     return level, named
 
 
-def have_voted(level: Level, model: Model) -> Level:
+def require_votes(level: Level, model: Model) -> Level:
     """The level with a vote on each text, for a model whose author has questions.
 
     Raises:
@@ -140,7 +140,7 @@ def have_voted(level: Level, model: Model) -> Level:
     return replace(level, judge_votes=max(1, level.judge_votes))
 
 
-def take_file(settings: Settings, model: Model, level: Level, name: str) -> Level:
+def resolve_model_file(settings: Settings, model: Model, level: Level, name: str) -> Level:
     """The level with an embedded model, which from here on is the same file, whatever is got or removed meanwhile.
 
     Raises:
@@ -167,7 +167,7 @@ def resume_job(settings: Settings, job: Job, named: Sequence[str]) -> Job:
     """
     handle, chosen = job.model.handle, job.level.synth_model
     own = find_embedded(chosen, settings).sha256 if is_embedded(chosen) else None
-    asked = count_asked(settings.replies_place, handle) if len(named) > 1 or EMBEDDED in named else {}
+    asked = count_requested(settings.replies_place, handle) if len(named) > 1 or EMBEDDED in named else {}
     if all(_read_sha256(identity) == own for counts in asked.values() for identity in counts):
         return job
     # It takes a while, so it is done only where another file has given replies.
@@ -179,7 +179,7 @@ def resume_job(settings: Settings, job: Job, named: Sequence[str]) -> Job:
     there = _list_there(named, settings)
     if (found := next((there[sha256] for sha256 in begun if sha256 in there), None)) is None:
         raise ModelNotFoundError(_explain(handle, begun[0], chosen, settings.embedded_dir))
-    level = take_file(settings, job.model, job.level, found)
+    level = resolve_model_file(settings, job.model, job.level, found)
     note = (
         f"Goes on with {level.synth_model}, which this plan was begun with. The next plan is for {chosen}; to begin "
         f"this one anew with it, set EXEMPLARS_SYNTH_MODEL={chosen}"
@@ -214,8 +214,8 @@ def read_pools(samples_uri: str, model: Model, reviews_teach: bool = True) -> Mo
     Raises:
         StoreError: a set cannot be read.
     """
-    found_sets = list_all(samples_uri, model.handle)
-    sets = [item.as_detached() if item.run_id in model.replaces else item for item in found_sets]
+    stored_sets = list_all(samples_uri, model.handle)
+    sets = [item.as_detached() if item.run_id in model.replaces else item for item in stored_sets]
     train, held_out = (
         [item for item in sets if f"/pool={pool}/" in item.folder and item.status == "attached"]
         for pool in get_args(Pool)
@@ -284,6 +284,6 @@ def _explain(handle: str, sha256: str, chosen: str, folder: str) -> str:
 
 def _choose_scenarios(model: Model, packs: Packs, proposed: Proposal, taken: Collection[str]) -> ScenarioPool:
     scenario_pool = choose_scenario_pool(model, packs, proposed, taken)
-    if decide_language(model).encoder_has_say:
+    if decide_language(model).encoder_supports_language:
         scenario_pool = split_by_topic(model, scenario_pool, packs, taken)
     return scenario_pool

@@ -22,7 +22,7 @@ from engine.screening.own_rules import OwnRules
 from engine.screening.screener import Screener, mask_numbers
 from engine.screening.voting_judge import VotingJudge
 from engine.system.concurrency import both_or_neither
-from engine.system.worker_process import RunHeavy, run_here
+from engine.system.worker_process import Executor, run_here
 from engine.text.embedding import Embedder
 
 
@@ -31,20 +31,20 @@ async def begin_rounds(
     seed: int,
     gateway: ModelGateway,
     embedder: Embedder,
-    run_heavy: RunHeavy = run_here,
+    run_in_worker: Executor = run_here,
 ) -> Rounds:
     """The rounds of a job, none of them begun; the reply in which the synth model proposes scenarios is kept.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
-    draft = await _make_plan(job, seed, NO_PROPOSAL, run_heavy)
+    draft = await _make_plan(job, seed, NO_PROPOSAL, run_in_worker)
     async with gateway.keeping(draft.plan_id, draft.model.handle):
         # While the lone call is in flight, what does not depend on its reply is done.
-        finding = _find_axes(draft, embedder, run_heavy)
+        finding = _find_axes(draft, embedder, run_in_worker)
         proposed, axes = await both_or_neither(propose_scenarios(draft, gateway), finding)
     # Without a proposal it is the draft: planning it again would place all subjects once more.
-    plan = draft if proposed == NO_PROPOSAL else await _make_plan(job, seed, proposed, run_heavy)
+    plan = draft if proposed == NO_PROPOSAL else await _make_plan(job, seed, proposed, run_in_worker)
     plan = replace(plan, axes=axes)
     plain = gateway.endpoint.style == "plain"
     # On a thread, as planning: with a hundred thousand seeds each takes seconds, and the loop has other runs.
@@ -82,17 +82,17 @@ async def judge_round(
     return await in_context_judge.judge(screened, trusted)
 
 
-async def _make_plan(job: Job, seed: int, proposed: Proposal, run_heavy: RunHeavy) -> Plan:
+async def _make_plan(job: Job, seed: int, proposed: Proposal, run_in_worker: Executor) -> Plan:
     choose = await asyncio.to_thread(prepare_scenarios, job, load_packs(SCENARIOS_FOLDER), proposed)
-    return await asyncio.to_thread(plan_with, job, await run_heavy(choose), seed)
+    return await asyncio.to_thread(plan_with, job, await run_in_worker(choose), seed)
 
 
-async def _find_axes(draft: Plan, embedder: Embedder, run_heavy: RunHeavy) -> Mapping[str, ReferenceAxis]:
+async def _find_axes(draft: Plan, embedder: Embedder, run_in_worker: Executor) -> Mapping[str, ReferenceAxis]:
     """What places the texts of each trait between its poles; none where the encoder has no say."""
-    if not draft.language.encoder_has_say:
+    if not draft.language.encoder_supports_language:
         return {}
     # Here, since the report needs their vectors too, and what the axes may need in one batch with them.
     texts = [seed.text for place in draft.model.poles for seed in draft.model.examples_at(*place)]
     named = [(trait.name, trait.label(pole), *trait.paraphrase(pole)) for trait in draft.model.traits for pole in POLES]
-    await embedder.embed_ahead([*texts, *map(mask_numbers, texts), *chain.from_iterable(named)], run_heavy)
-    return await run_heavy(partial(fit_reference_axes, draft.model.without_stored(), embedder))
+    await embedder.embed_ahead([*texts, *map(mask_numbers, texts), *chain.from_iterable(named)], run_in_worker)
+    return await run_in_worker(partial(fit_reference_axes, draft.model.without_stored(), embedder))

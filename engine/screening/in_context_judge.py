@@ -35,7 +35,7 @@ MIN_AUC = 0.6
 # as judging a hundred texts, since no two of those prompts have a long common beginning.
 ASSUMED_AUC = 0.9
 # Where one pole has few seeds and the other one many, each of the many would be a call.
-MAX_AUDITIONS = 100
+MAX_CALIBRATION_EXAMPLES = 100
 
 
 class InContextJudge:
@@ -60,7 +60,7 @@ class InContextJudge:
         for trait in model.traits if self._gateway.endpoint.style == "plain" else ():
             if self._plan.is_placed(trait.key) or write_judge_prompt(model, trait, "", 0) is None:
                 continue
-            seeds = list_auditions(model, trait.key)
+            seeds = list_calibration_examples(model, trait.key)
             if not seeds:
                 aucs[trait.key] = ASSUMED_AUC
                 continue
@@ -112,14 +112,14 @@ class InContextJudge:
         return read_odds(reply.odds or {})
 
 
-def list_auditions(model: Model, trait: str) -> list[Seed]:
-    """Lists the seeds by which the judge's AUC is measured; of more than ``MAX_AUDITIONS`` a pole the first.
+def list_calibration_examples(model: Model, trait: str) -> list[Seed]:
+    """Lists the seeds by which the judge's AUC is measured; of more than ``MAX_CALIBRATION_EXAMPLES`` a pole the first.
 
     None where both poles have as many as the judge can be shown.
     """
     seeds = [model.examples_at(trait, pole) for pole in POLES]
     is_measured = any(len(its) < JUDGE_SHOTS_PER_POLE for its in seeds)
-    return [item for its in seeds for item in its[:MAX_AUDITIONS]] if is_measured else []
+    return [item for its in seeds for item in its[:MAX_CALIBRATION_EXAMPLES]] if is_measured else []
 
 
 def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Request | None:

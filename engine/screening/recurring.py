@@ -39,7 +39,7 @@ _NOUNS_ARE_CAPITAL = frozenset({"de", "lb"})
 Phrase = tuple[str, ...]
 
 
-class Openings:
+class FirstWords:
     """The openings of a run's texts so far, by trait and pole."""
 
     def __init__(self, model: Model) -> None:

@@ -19,10 +19,10 @@ from engine.domain.model import Length, Model
 from engine.domain.samples import Exemplar, Reason
 from engine.screening.label_leaks import collect_own_words
 from engine.screening.patterns import list_waived_patterns
-from engine.screening.recurring import Openings, SeedPhrases
+from engine.screening.recurring import FirstWords, SeedPhrases
 from engine.screening.rules import MIN_WORDS, Context, apply_rules
-from engine.store.earlier.samples import as_stored
-from engine.store.earlier.search import MemoryTexts, find_nearest
+from engine.store.index.samples import as_stored
+from engine.store.index.search import MemoryTexts, find_nearest
 from engine.text.embedding import Embedder, Vectors
 from engine.text.near_duplicates import NEAR, Match, NearTexts, choose_nearest, hash_form
 from engine.text.words import ends_sentence
@@ -51,7 +51,7 @@ class Screener:
         model = plan.model
         self.apply_rules = partial(apply_rules, _make_contexts(plan, use_lengths))
         self._voice_check = VoiceCheck(model, plan.language.tag)
-        self._openings = Openings(model)
+        self._openings = FirstWords(model)
         self._phrases = SeedPhrases(model, plan.quotas, plan.language.tag)
         self._seen = NearTexts()
         self._other_pools = list_other_pools(model, plan.synth_type)

@@ -39,7 +39,7 @@ class TrialText:
 
 
 @dataclass(frozen=True, slots=True)
-class SenseTrial:
+class JudgeCalibration:
     """How many of the texts a judge was right about.
 
     ``doubted`` are the traits of which it took a person's text for nonsense: of some traits one pole is nonsense.
@@ -94,10 +94,10 @@ def list_trial_texts(plan: Plan) -> list[TrialText]:
     return tried
 
 
-def judge_trial(judge: str, texts: Sequence[TrialText], right: Sequence[bool]) -> SenseTrial:
+def judge_trial(judge: str, texts: Sequence[TrialText], right: Sequence[bool]) -> JudgeCalibration:
     """Judges a trial by whether the judge was right about each text."""
     doubted = {tried.trait for tried, is_right in zip(texts, right, strict=True) if tried.makes_sense and not is_right}
-    return SenseTrial(judge, sum(right), len(right), frozenset(doubted))
+    return JudgeCalibration(judge, sum(right), len(right), frozenset(doubted))
 
 
 def name_question(number: int) -> str:

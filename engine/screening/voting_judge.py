@@ -65,7 +65,7 @@ class VotingJudge:
         self.gateway = gateway
         self.votes = votes
         # What came of the trial by which it is decided whether the judge is asked for sense; None before it.
-        self.trial: sense.SenseTrial | None = None
+        self.trial: sense.JudgeCalibration | None = None
         # Given the first votes on a round's texts before they are asked for; it may raise, and be given them again.
         self.ask_ahead: Callable[[Plan, Sequence[Request], ModelGateway], Awaitable[None]] | None = None
         self._is_any_read = False
@@ -126,7 +126,7 @@ class VotingJudge:
         detail = f"the judge's votes: {', '.join(vote.answer for vote in votes)}"
         return replace(judged, reason="off_pole" if outcome == "neither" else "wrong_label", detail=detail)
 
-    async def _try(self, plan: Plan, progress: Progress) -> sense.SenseTrial:
+    async def _try(self, plan: Plan, progress: Progress) -> sense.JudgeCalibration:
         """Tries the judge; an answer that cannot be read, or is refused, is wrong.
 
         Raises:
@@ -232,7 +232,7 @@ def read_vote(
     objects: Sequence[Mapping[str, object]] = ()
     try:
         objects = find_objects(reply.text)
-        said = _find_said(objects, reply.text)
+        said = _find_message(objects, reply.text)
     except UnreadableError as error:
         said = "" if error.breaks_off or reply.finish == "length" else drop_thoughts(reply.text)
     poles: dict[str, VoteAnswer] = {model.trait(trait).label(pole): pole for pole in POLES}
@@ -273,7 +273,7 @@ def _find_answer(text: str, answers: Sequence[str]) -> str | None:
     return names[ordered[ord(sign) - _FIRST_SIGN]] if is_alone else None
 
 
-def _find_said(objects: Sequence[Mapping[str, object]], text: str) -> str:
+def _find_message(objects: Sequence[Mapping[str, object]], text: str) -> str:
     """The field ``answer`` of the last object that has one, else its texts but for yes or no to other questions, else
     what stands around it.
     """

@@ -19,7 +19,7 @@ from engine.definitions.yaml_document import read_authored
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import SampleConflictError
-from engine.store.earlier.rows import passing_over_detached, read_matching
+from engine.store.index.rows import passing_over_detached, read_matching
 from engine.store.store import list_sets
 from engine.system.filesystem import lock_folder, open_folder, replace_file
 

@@ -29,7 +29,7 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 PR_SET_PDEATHSIG = 1
 
 
-class RunHeavy(Protocol):
+class Executor(Protocol):
     """Does a work that holds Python's lock for long: in a worker process, or here."""
 
     async def __call__(self, work: Callable[[], Result]) -> Result:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.system.worker_process import RunHeavy
+from engine.system.worker_process import Executor
 
 Vectors = NDArray[np.float64]
 
@@ -36,8 +36,8 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Returns one row for each text, of length 1, or of length 0 for a text without content."""
 
-    async def embed_ahead(self, texts: Sequence[str], run_heavy: RunHeavy) -> None:
-        """Computes the vectors of texts by ``run_heavy`` in one batch, before they are asked for."""
+    async def embed_ahead(self, texts: Sequence[str], run_in_worker: Executor) -> None:
+        """Computes the vectors of texts by ``run_in_worker`` in one batch, before they are asked for."""
 
 
 class SentenceEncoder:
@@ -56,10 +56,10 @@ class SentenceEncoder:
             return np.zeros((0, DIMENSIONS))
         return np.stack([self._seen[text] for text in texts], dtype=np.float64)
 
-    async def embed_ahead(self, texts: Sequence[str], run_heavy: RunHeavy) -> None:
+    async def embed_ahead(self, texts: Sequence[str], run_in_worker: Executor) -> None:
         """Computes vectors in one batch, in this process or in another."""
         if new := self._list_new(texts):
-            self._keep(new, await run_heavy(partial(encode, new)))
+            self._keep(new, await run_in_worker(partial(encode, new)))
 
     def _keep(self, texts: Sequence[str], vectors: Vectors) -> None:
         self._seen.update(zip(texts, vectors.astype(np.float32), strict=True))

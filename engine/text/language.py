@@ -61,7 +61,7 @@ class Language:
         return find_code(self.tag)
 
     @property
-    def encoder_has_say(self) -> bool:
+    def encoder_supports_language(self) -> bool:
         """Whether the sentence encoder was trained on it, so that its vectors mean something."""
         return self.code in ENCODER_LANGUAGES
 

@@ -17,7 +17,7 @@ from engine.domain.run_request import RunRequest
 from engine.errors import OrchestratorError
 from flows.run.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
 from flows.run.labels import FLOW, HTTP_TAG, LIVE_TYPES, REVIEW, TAGS_AT_ONCE, name_tag
-from flows.run.lease.slot import keep_runs_out
+from flows.run.lease.slot import lock_model
 
 # Where Prefect's server listens when nothing else is said: 'make serve' starts it there.
 DEFAULT_PREFECT = "http://127.0.0.1:4200/api"
@@ -163,13 +163,13 @@ class Orchestrator:
         body = {"parameters": dict(parameters), "idempotency_key": uuid4().hex}
         return str((await self._create(REVIEW_DEPLOYMENT, body)).json()["id"])
 
-    def keep_runs_out(self, handle: str) -> AbstractContextManager[None]:
+    def lock_model(self, handle: str) -> AbstractContextManager[None]:
         """Hold the model's slot inside the block, so that runs which begin meanwhile wait; this blocks the thread.
 
         Raises:
             ModelBusyError: a run works on the model, or begins to.
         """
-        return keep_runs_out(handle, "Nothing was changed")
+        return lock_model(handle, "Nothing was changed")
 
     async def _create(self, deployment: str, body: object) -> httpx.Response:
         found = (await self._request("GET", f"/deployments/name/{deployment}")).json()

@@ -43,10 +43,10 @@ def backfill_command(
     """Make samples for many models. Skips those that have a set; one that fails does not stop the others."""
     quiet_libraries(verbose)
     from engine.settings import read_settings
-    from flows.backfills.terminal import BackfillProgress, describe_begin, look_ahead, make_request
+    from flows.backfills.terminal import BackfillProgress, describe_begin, estimate_backfill, make_request
 
     request = make_request(context.params)
-    outlook = look_ahead(read_settings(), request)
+    outlook = estimate_backfill(read_settings(), request)
     print(describe_begin(outlook, request), file=sys.stderr, flush=True)
     progress = BackfillProgress(outlook.selected, outlook.skipped)
     with starting_server() as server, progress.showing(not verbose, context.obj):

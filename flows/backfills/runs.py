@@ -34,8 +34,8 @@ from engine.system.worker_process import WorkerProcess
 from engine.text.formatting import count_noun, format_cost
 from flows.observability.logs import Logger
 from flows.run.labels import AGAIN, PART, name_tag
-from flows.run.own_worker import OWN_WORKER, prepare_worker
 from flows.run.resources import SHARED, RunResources, open_run_resources
+from flows.run.worker import WORKER, prepare_worker
 
 STOPPED = f"The backfill was stopped. {AGAIN}"
 SPARE_THREADS = 16
@@ -143,9 +143,9 @@ async def open_backfill_resources(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * request.models_at_once + SPARE_THREADS))
     calls_at_once = settings.concurrency * request.models_at_once
     with ExitStack() as opened:
-        run_heavy = OWN_WORKER.get() or opened.enter_context(WorkerProcess(logger.warning, prepare_worker)).run
+        run_in_worker = WORKER.get() or opened.enter_context(WorkerProcess(logger.warning, prepare_worker)).run
         shared = opened.enter_context(SharedModels(calls_at_once, settings.patience_seconds, budget, logger.warning))
-        async with open_run_resources(settings, logger, run_heavy) as own:
+        async with open_run_resources(settings, logger, run_in_worker) as own:
             resources = replace(
                 own, shared=shared, find_skip_reason=lambda handle: examine(settings, request, handle).skip_reason
             )
@@ -169,10 +169,10 @@ def make_shared_budget(
     is_file = settings.replies_place.get_secret_value().startswith(SQLITE)
     limit = SharedLimit(f"backfill {whole}", max_cost_usd) if waits or not is_file else None
 
-    def refuse(bound_usd: float) -> SharedBudgetError:
+    def refuse(ceiling_usd: float) -> SharedBudgetError:
         return SharedBudgetError(
             f"The backfill's limit of {format_cost(max_cost_usd)} is reached: what is left is less than the "
-            f"{format_cost(bound_usd)} that the next call could cost. The replies are kept and not paid twice"
+            f"{format_cost(ceiling_usd)} that the next call could cost. The replies are kept and not paid twice"
         )
 
     budget = Budget(max_cost_usd, refuse, limit)

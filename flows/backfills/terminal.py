@@ -37,7 +37,7 @@ OTHER_STATES: tuple[ModelState, ...] = ("in a batch", "failed", "busy elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class BackfillEstimate:
     """What a backfill will do.
 
     Args:
@@ -114,7 +114,9 @@ def _take_one(option: str, given: Sequence[str] | None) -> str | None:
     return given[0] if given else None
 
 
-def look_ahead(settings: Settings, request: BackfillRequest, most: int | None = MAX_ESTIMATED) -> Outlook:
+def estimate_backfill(
+    settings: Settings, request: BackfillRequest, most: int | None = MAX_ESTIMATED
+) -> BackfillEstimate:
     """What the backfill will do. A model that cannot be read counts as one with something to do: its run says why.
 
     Args:
@@ -140,10 +142,10 @@ def look_ahead(settings: Settings, request: BackfillRequest, most: int | None = 
                 refused[handle] = str(error)
     refused |= {each.handle: each.refused for each in planned if each.refused}
     rate = settings.requests_per_minute or math.inf
-    return Outlook(handles, skipped, tuple(planned), refused, rate)
+    return BackfillEstimate(handles, skipped, tuple(planned), refused, rate)
 
 
-def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
+def describe_begin(outlook: BackfillEstimate, request: BackfillRequest) -> str:
     """The lines that a backfill begins with: the models, those passed over, the likely calls and cost, the limits."""
     passed = f", {len(outlook.skipped):,} of them with nothing to do" if outlook.skipped else ""
     effort = f"effort {request.effort}" if request.effort else "each at its own effort"
@@ -173,7 +175,7 @@ def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
     return "\n".join(lines)
 
 
-def show_outlook(outlook: Outlook, request: BackfillRequest) -> None:
+def show_estimate(outlook: BackfillEstimate, request: BackfillRequest) -> None:
     """Prints the plan of many models: what a backfill begins with, a row for each, the sum, and which are refused."""
     console = make_console()
     console.print("A dry run, no model is called and nothing is written", style="bold")
@@ -189,7 +191,7 @@ def show_outlook(outlook: Outlook, request: BackfillRequest) -> None:
         console.print(Text(f"{handle} would be refused now: {why}"), soft_wrap=True)
 
 
-def describe_json(outlook: Outlook, request: BackfillRequest) -> dict[str, Any]:
+def describe_json(outlook: BackfillEstimate, request: BackfillRequest) -> dict[str, Any]:
     """The plan of many models as JSON: each as that of one, the sum, and how long a backfill of them takes."""
     return {
         "models": [asdict(planned) for planned in outlook.planned],

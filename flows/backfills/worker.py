@@ -100,7 +100,7 @@ class BackfillWorker:
         shared = self._resources.shared
         if shared is not None and shared.budget is not None:
             self._ledger.spent_usd = max(0.0, shared.budget.spent_usd - self.parts_usd)
-            self._ledger.held_usd, self._ledger.max_usd = shared.budget.held_usd, shared.budget.max_usd
+            self._ledger.unconfirmed_usd, self._ledger.max_usd = shared.budget.unconfirmed_usd, shared.budget.max_usd
 
     def say(self, sentence: str) -> None:
         """Says something of all models, on the run page and to whoever has typed the command."""

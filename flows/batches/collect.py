@@ -12,11 +12,11 @@ import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound
 
-from engine.llm.batches.collector import Pass, collect
-from engine.llm.batches.forms import Place
+from engine.llm.batches.account import BatchAccount
+from engine.llm.batches.collector import CollectResult, collect
 from engine.llm.batches.outbox import DAY_SECONDS, BatchRun, Outbox
-from engine.llm.batches.wire import Wire
-from engine.llm.batches.wires import open_wire
+from engine.llm.batches.provider import BatchProvider
+from engine.llm.batches.providers import open_provider
 from engine.settings import Settings
 from engine.text.formatting import count_noun
 
@@ -42,7 +42,7 @@ async def ask_outbox(
     return await asyncio.to_thread(open_and_ask)
 
 
-async def collect_once(settings: Settings, sends: bool = True) -> Pass:
+async def collect_once(settings: Settings, sends: bool = True) -> CollectResult:
     """One pass of the collector, as ``collect`` does it, with the keys that this process has.
 
     Raises:
@@ -102,7 +102,7 @@ async def keep_collecting(client: PrefectClient, on: bool = True) -> None:
                 await client.update_deployment_schedule(deployment.id, schedule.id, active=on)
 
 
-def _open_wire(settings: Settings, place: Place) -> Wire:
+def _open_wire(settings: Settings, place: BatchAccount) -> BatchProvider:
     judges = place.settings == "EXEMPLARS_JUDGE"
     secret = (settings.judge_api_key or settings.synth_api_key) if judges else settings.synth_api_key
-    return open_wire(place, secret.get_secret_value() if secret else None)
+    return open_provider(place, secret.get_secret_value() if secret else None)

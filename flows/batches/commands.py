@@ -21,7 +21,7 @@ def list_command(as_json: JsonOption = False) -> None:
     quiet_libraries(verbose=False)
     from rich.text import Text
 
-    from engine.llm.batches.forms import Place
+    from engine.llm.batches.account import BatchAccount
     from engine.llm.batches.outbox import Outbox
     from flows.batches.collect import format_time
     from flows.cli.console import make_console, make_table
@@ -43,9 +43,9 @@ def list_command(as_json: JsonOption = False) -> None:
     if batches:
         table = make_table("batch", "model", "state", "created", "until", numbers=("calls", "answered", "at most"))
         for batch in batches:
-            model, times = Place.from_json(batch.place).model, map(format_time, (batch.created_at, batch.until))
+            model, times = BatchAccount.from_json(batch.place).model, map(format_time, (batch.created_at, batch.until))
             cells = map(Text, (batch.batch[:12], model, batch.state, *times))
-            table.add_row(*cells, f"{batch.lines:,}", f"{batch.done:,}", format_cost(batch.bound_usd))
+            table.add_row(*cells, f"{batch.lines:,}", f"{batch.done:,}", format_cost(batch.ceiling_usd))
         console.print(table)
     if runs:
         table = make_table("run", "model", "since", numbers=("not sent", "sent", "answered", "asked live"))

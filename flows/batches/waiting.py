@@ -23,11 +23,11 @@ from engine.domain.progress import Noticed, Progress, StageBegun
 from engine.domain.run_request import RunRequest
 from engine.errors import ModelBusyError, ProviderError, RunInterruptedError
 from engine.estimate.forecast import RunForecast
-from engine.llm.batches.forms import find_place
-from engine.llm.batches.outbox import Asked, BatchRun, Outbox
+from engine.llm.batches.account import find_account
+from engine.llm.batches.outbox import BatchRun, Outbox, QueuedRequest
 from engine.llm.client.batch_client import BatchClient
 from engine.llm.client.request import Request
-from engine.llm.gateway.budget import bound_call
+from engine.llm.gateway.budget import find_ceiling
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job
 from engine.run.job_inputs import read_job, write_job
@@ -85,19 +85,19 @@ class Batching:
         if self.run is not None:
             return
         for run in await ask_outbox(self.settings, Outbox.find_runs, plan_id=plan_id):
-            state, goes_on = None, self.wanted.batch != "none"
+            state, resumes = None, self.wanted.batch != "none"
             # Prefect does not know a run of another server, such as that of a plain command.
             with suppress(ObjectNotFound):
                 state = client.read_flow_run(UUID(run.run_id)).state
             is_suspended = state is not None and state.is_paused()
-            if is_suspended or (run.sent and not goes_on):
+            if is_suspended or (run.sent and not resumes):
                 how = "goes on when it has come" if is_suspended else "was ended: one with --batch goes on in its place"
                 raise ModelBusyError(
                     f"Run {run.run_id} waits for a provider's batch for the same samples of {run.handle}, and {how}. "
                     "'exemplars batches list' says how far that is. This run asked nothing",
                     run.run_id,
                 )
-            if goes_on and self.run is None:
+            if resumes and self.run is None:
                 await ask_outbox(self.settings, Outbox.hand_over, old=run.run_id, new=get_run_id())
                 self.run = replace(run, run_id=get_run_id())
             else:
@@ -116,7 +116,7 @@ class Batching:
             # Lines may be out already, of a run that was cancelled, or of one on another machine.
             await self._put(plan, new, gateway)
             lines = await ask_outbox(self.settings, Outbox.list_lines, plan_id=plan.plan_id)
-        if lines and (price := find_place(gateway.endpoint).price):
+        if lines and (price := find_account(gateway.endpoint).price):
             gateway.budget.batch_prices[gateway.endpoint.name] = price
         found = [lines[request.key] for request in lacking if request.key in lines]
         if refused := [said for state, said in found if state == "refused"]:
@@ -134,9 +134,11 @@ class Batching:
     async def _put(self, plan: Plan, requests: Sequence[Request], gateway: ModelGateway) -> None:
         """Puts the run into the outbox, and lines for requests, as many as the limits leave room for."""
         endpoint, budget = gateway.endpoint, gateway.budget
-        place, writer = find_place(endpoint), BatchClient(endpoint, self.settings.call_timeout_seconds)
+        place, writer = find_account(endpoint), BatchClient(endpoint, self.settings.call_timeout_seconds)
         priced = replace(writer.endpoint, price=place.price)
-        asked = [Asked(item.key, await writer.write_body(item), bound_call(item, priced).usd) for item in requests]
+        asked = [
+            QueuedRequest(item.key, await writer.write_body(item), find_ceiling(item, priced).usd) for item in requests
+        ]
         if self.run is None:
             assert self.job is not None
             self.run = BatchRun(

@@ -18,9 +18,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from engine.catalogue.morning import DAY, TroubledRun, describe_morning
+from engine.catalogue.daily_summary import DAY, TroubledRun, describe_day
 from engine.catalogue.page import describe_survey, survey_catalogue, write_page
-from flows.deploy.automations import MORNING, NIGHTS
+from flows.deploy.automations import DAILY_SUMMARY, NIGHTS
 from flows.deploy.deployments import offer_handles
 from flows.deploy.unfinished_runs import FLOW_NAMES
 from flows.run.labels import PART, STOPPED_AT_LIMIT, name_tag
@@ -47,12 +47,12 @@ async def catalogue() -> State[None]:
                 for model in models
                 if model.sets
             }
-            morning = describe_morning(models, list(list_troubled(client, now, made)), now)
+            morning = describe_day(models, list(list_troubled(client, now, made)), now)
     headline, sentence = describe_survey(models)
     logger.info("%s. %s", headline, sentence)
     await show_page(str(flow_run.get_id()), "catalogue", write_page(models), headline)
     # Prefect relates this run by itself. The automations of the deploy step send it, and miss it where none comes.
-    emit_event(MORNING, {"prefect.resource.id": NIGHTS, "prefect.resource.name": "catalogue"}, payload=morning)
+    emit_event(DAILY_SUMMARY, {"prefect.resource.id": NIGHTS, "prefect.resource.name": "catalogue"}, payload=morning)
     return Completed(message=headline, data=None)
 
 
@@ -76,8 +76,8 @@ def list_troubled(
             state = run.state
             if state is None or PART in run.tags or (state.is_cancelled() and state.name != STOPPED_AT_LIMIT):
                 continue
-            is_told = state.name == STOPPED_AT_LIMIT and run.parent_task_run_id is not None
-            if is_told or (run.end_time and any(run.end_time < made[tag] for tag in run.tags if tag in made)):
+            is_notified = state.name == STOPPED_AT_LIMIT and run.parent_task_run_id is not None
+            if is_notified or (run.end_time and any(run.end_time < made[tag] for tag in run.tags if tag in made)):
                 continue
             if state.is_final():
                 yield TroubledRun(str(run.id), run.name, state.name or state.type.value, state.message or "")

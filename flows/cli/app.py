@@ -28,10 +28,10 @@ from flows.catalogue import commands as catalogue
 from flows.cli import models, options, provider, store
 from flows.cli.in_process import MAIN_JOB, quiet_libraries, run_in_process, starting_server
 from flows.cli.options import GROUPS, HAND_ON, KEEP, MAKE
+from flows.evaluation import commands as judging
 from flows.exit_codes import run_app
 from flows.export import commands as export
-from flows.judging import commands as judging
-from flows.origin import commands as origin
+from flows.lineage import commands as origin
 from flows.review import commands as review
 
 
@@ -83,7 +83,7 @@ def synthesize_command(
     settings, request = read_settings(), RunRequest.take(context.params)
     logs_json = settings.log_format == "json"
     quiet_libraries(verbose or logs_json, logs_json)
-    from flows.run.own_worker import forking_worker
+    from flows.run.worker import forking_worker
 
     with starting_server() as server, forking_worker():
         # Imported late: Prefect reads its settings on import, and a mistyped handle should not have to wait for that.
@@ -117,7 +117,7 @@ def try_command(
 
     settings, request = read_settings(), RunRequest.take(context.params)
     quiet_libraries(verbose)
-    from flows.run.own_worker import forking_worker
+    from flows.run.worker import forking_worker
 
     page = Path(settings.cache_dir, "tries", f"{handle}.html")
     with TemporaryDirectory(prefix="exemplars-try-") as store, ExitStack() as stack:
@@ -172,14 +172,14 @@ def plan_command(
         return
     # Prefect is imported by what follows.
     quiet_libraries(verbose=False)
-    from flows.backfills.terminal import describe_json, look_ahead, make_request, show_outlook
+    from flows.backfills.terminal import describe_json, estimate_backfill, make_request, show_estimate
 
     request = make_request(context.params)
-    outlook = look_ahead(read_settings(), request, most=None)
+    outlook = estimate_backfill(read_settings(), request, most=None)
     if as_json:
         print(json.dumps(describe_json(outlook, request)))
     else:
-        show_outlook(outlook, request)
+        show_estimate(outlook, request)
 
 
 @app.command("mcp", rich_help_panel=HAND_ON, epilog="Example: exemplars mcp --http --port 8001")

@@ -37,7 +37,7 @@ def list_command(as_json: JsonOption = False) -> None:
         return
     print(f"{'model':<22} {'size':>7}  {'licence':<12} file")
     for name, model in models.items():
-        where = model.find(folder) or f"not here: {model.say_how_to_get(name)}"
+        where = model.find(folder) or f"not here: {model.advise_download(name)}"
         print(f"{name:<22} {format_bytes(model.bytes):>7}  {model.licence:<12} {where}")
 
 

@@ -38,9 +38,9 @@ def plan_run(settings: Settings, request: RunRequest, prompts: int = 2) -> Plann
     job = load_job(settings, request, dry=True)
     check_own_suites(job.model.own_suites)
     plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed)
-    if plan.language.encoder_has_say:
+    if plan.language.encoder_supports_language:
         plan = replace(plan, axes=fit_reference_axes(plan.model, SentenceEncoder()))
-    notes = ["Nothing is lacking: a run asks nothing, and makes no set."] if job.lacks_nothing else []
+    notes = ["Nothing is lacking: a run asks nothing, and makes no set."] if job.is_complete else []
     notes += [job.note] if job.note else []
     return describe_run(settings, plan, [*notes, *_name_better_model(settings, job.level)], prompts)
 

@@ -31,13 +31,13 @@ def check_command(
     from engine.definitions.effort import choose_effort
     from engine.definitions.loader import load_model
     from engine.domain.run_request import check_effort
-    from engine.run.job import have_voted, read_level
+    from engine.run.job import read_level, require_votes
 
     settings, asked = read_settings(), check_effort(effort)
     model = load_model(settings.models_uri, handle) if handle else None
     level, _ = read_level(settings, choose_effort(asked, model.effort if model else None))
     if model and model.questions:
-        level = have_voted(level, model)
+        level = require_votes(level, model)
     checked = asyncio.run(_collect(settings, level, as_json))
     if as_json:
         print(json.dumps([asdict(each) for each in checked]))

@@ -19,7 +19,7 @@ from flows.cli.in_process import quiet_libraries
 from flows.cli.options import JUDGE, KEEP, HandleArgument, json_option, read_id
 
 if TYPE_CHECKING:
-    from engine.listing.places import Place
+    from engine.listing.locations import SampleLocation
     from engine.llm.replies.admin import CachedPlan
 
 UNDONE = "Nothing was removed"
@@ -65,12 +65,12 @@ def detach_command(
     from engine.store.changes import detach_set, find_detachable
     from engine.store.layout import DETACHED
     from engine.store.store import count_stored
-    from flows.run.lease.slot import keep_runs_out
+    from flows.run.lease.slot import lock_model
     from flows.run.set_events import emitting_removals
 
     settings = read_settings()
     stored = find_detachable(settings.models_uri, settings.samples_uri, run_id)
-    with keep_runs_out(stored.handle, "Nothing was detached"), emitting_removals([stored]):
+    with lock_model(stored.handle, "Nothing was detached"), emitting_removals([stored]):
         detach_set(stored, name_user())
     counts, kept = stored.manifest.get("counts", {}), stored.file(DETACHED)
     samples = count_stored([stored])
@@ -95,9 +95,9 @@ def remove_command(
     """Take single samples off a draft: no reader sees them any more. The set's manifest names them."""
     quiet_libraries(verbose=False)
     from engine.definitions.lifecycle import check_draft
-    from engine.listing.places import find_in_model, list_touched, remove_samples
+    from engine.listing.locations import find_in_model, list_touched, remove_samples
     from engine.store.changes import Removal
-    from flows.run.lease.slot import keep_runs_out
+    from flows.run.lease.slot import lock_model
     from flows.run.set_events import emitting_removals
 
     if INVALID_CHARACTER.search(why):
@@ -112,7 +112,7 @@ def remove_command(
     said += [f"Sample {own.number} stands in {own.where}, which an author wrote: take it out there" for own in authored]
     if said:
         raise InputError(f"{'. '.join(said)}. {UNDONE}")
-    with keep_runs_out(handle, UNDONE), emitting_removals(list_touched(places)):
+    with lock_model(handle, UNDONE), emitting_removals(list_touched(places)):
         check_draft(settings.models_uri, handle, UNDONE)
         remove_samples(settings.models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why, name_user()))
     _show_removed(handle, places, as_json)
@@ -142,9 +142,9 @@ def prune_command(
         raise StoreError("Some things could not be removed. Run it again to retry.\n" + "\n".join(pruned.failed))
 
 
-def _show_removed(handle: str, places: "Collection[Place]", as_json: bool) -> None:
+def _show_removed(handle: str, places: "Collection[SampleLocation]", as_json: bool) -> None:
     """Prints what was removed, from which sets, what had been removed before, and how each set is filled up."""
-    from engine.listing.places import list_touched
+    from engine.listing.locations import list_touched
     from engine.store.sample_set import write_filling_command
 
     runs = Counter(place.stored.run_id for place in places if place.stored and place.is_removable)

@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_URL
 from engine.errors import OrchestratorError
 from engine.settings import Settings, read_settings
 from engine.text.formatting import count_noun
-from flows.deploy.automations import ensure_alerts, ensure_automation, expect_night, read_automations
+from flows.deploy.automations import alert_missed_nightly, ensure_alerts, ensure_automation, read_automations
 from flows.deploy.deployments import Deployments, deploy_all
 from flows.deploy.unfinished_runs import end_gone_runs, watch_run
 from flows.deploy.work_pool import CONTAINERS, POOL, QUEUES, ensure_pool, ensure_queues
@@ -107,7 +107,7 @@ def _set_up(client: SyncPrefectClient, settings: Settings) -> Iterator[tuple[str
     yield "automations", f"{len(automations)} that end runs whose process is gone"
     yield "alerts", alerts
     if any(item.active for item in deployments[NIGHTLY].schedules):
-        expect_night(client)
+        alert_missed_nightly(client)
     ended, unknown = end_gone_runs(client)
     if ended:
         yield "ended", f"{count_noun(ended, 'run')} whose process is gone"

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 BLOCK, BLOCK_TYPE = "exemplars-alert", "webhook"
 AUTOMATIONS_FILE = Path(__file__).with_name("automations.yaml")
 # What the flow catalogue emits at its end, and what the deploy step emits where it is to; and the resource of both.
-MORNING, NIGHT_IS_DUE, NIGHTS = "exemplars.morning", "exemplars.night-is-due", "exemplars.nights"
+DAILY_SUMMARY, NIGHT_IS_DUE, NIGHTS = "exemplars.morning", "exemplars.night-is-due", "exemplars.nights"
 # They may have to pull an image of 2 GB first.
 CONTAINER_SECONDS = 900
 
@@ -48,7 +48,7 @@ def read_alerts(block_id: UUID, ui: str) -> list[AutomationCore]:
     return wanted
 
 
-def expect_night(client: SyncPrefectClient) -> None:
+def alert_missed_nightly(client: SyncPrefectClient) -> None:
     """Has the alerts wait for the next morning, where none has come yet since they were made."""
     event = Event(event=NIGHT_IS_DUE, resource=Resource({"prefect.resource.id": NIGHTS}))
     client.request("POST", "/events", json=[event.model_dump(mode="json")]).raise_for_status()

@@ -88,9 +88,9 @@ def review_command(
 def _correct(settings: "Settings", proposal: "StoredSet", sample_id: int, text: str) -> None:
     from engine.review.correct import explain_rejection
     from engine.store.proposals import keep_decision
-    from flows.review.waiting import load_beside
+    from flows.review.waiting import load_new_sets
 
-    model = load_beside(settings, proposal)
+    model = load_new_sets(settings, proposal)
     if why := explain_rejection(model, proposal, sample_id, text := text.strip()):
         raise InputError(f"{why}. Nothing was changed")
     keep_decision(proposal, sample_id, "correct", name_user(), text)

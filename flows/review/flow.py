@@ -20,9 +20,9 @@ from engine.domain.samples import Row
 from engine.domain.verdict import RunResult, Verdict
 from engine.errors import GateError
 from engine.report.run_page import escape
+from engine.review.apply import PersonReview, add_decisions, measure_kept, settle
 from engine.review.correct import apply_corrections
 from engine.review.page import describe_review, write_ended_page
-from engine.review.settle import PersonReview, add_decisions, measure_standing, settle
 from engine.run.outcome import find_run_set, make_entry_check, read_result
 from engine.settings import read_settings
 from engine.store.proposals import attach_proposal, read_decisions, reject_proposal
@@ -40,7 +40,7 @@ from flows.review.waiting import (
     check_waiting,
     end_suspended,
     find_reviewable,
-    load_beside,
+    load_new_sets,
     warn_of_older,
 )
 from flows.run.lease.lease import Lease
@@ -187,12 +187,12 @@ async def _check(proposal: StoredSet, rows: Sequence[Row], were: Sequence[int], 
         GateError: it does not pass.
     """
     settings, handle = resources.settings, proposal.handle
-    model = load_beside(settings, proposal)
+    model = load_new_sets(settings, proposal)
     model = replace(model, own_suites=read_own_suites(settings, handle))
     if model.own_suites:
-        await resources.run_heavy(partial(check_own_suites, model.own_suites))
-    check = partial(check_standing, model, rows, proposal.manifest["synth_type"], proposal.run_id)
-    verdict: Verdict = await resources.run_heavy(check)
+        await resources.run_in_worker(partial(check_own_suites, model.own_suites))
+    check = partial(check_candidates, model, rows, proposal.manifest["synth_type"], proposal.run_id)
+    verdict: Verdict = await resources.run_in_worker(check)
     if not verdict.success:
         said = "\n".join(f"  {line}" for line in verdict.failed)
         first = shorten(verdict.failed[0], QUOTED_CHARS).rstrip(".")
@@ -202,7 +202,7 @@ async def _check(proposal: StoredSet, rows: Sequence[Row], were: Sequence[int], 
     return replace(verdict, warnings=(*verdict.warnings, *warn_of_older(proposal, model)))
 
 
-def check_standing(model: Model, rows: Sequence[Row], synth_type: SynthType, run_id: str) -> Verdict:
+def check_candidates(model: Model, rows: Sequence[Row], synth_type: SynthType, run_id: str) -> Verdict:
     """Runs the gate over what stands; a function that another process can call."""
     counts = count_poles(rows)
     return check_model(
@@ -211,5 +211,5 @@ def check_standing(model: Model, rows: Sequence[Row], synth_type: SynthType, run
         synth_type,
         wanted={trait.key: counts.get(trait.key, dict.fromkeys(POLES, 0)) for trait in model.traits},
         run_id=run_id,
-        variety=measure_standing(model, rows, SentenceEncoder()),
+        variety=measure_kept(model, rows, SentenceEncoder()),
     )

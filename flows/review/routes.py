@@ -22,7 +22,7 @@ from flows.api.refusals import BY_PREFECT, describe_answers
 from flows.api.routes.body import Body, describe_body, read_body
 from flows.api.routes.dependencies import get_key, get_orchestrator, get_settings
 from flows.api.schemas import RUN_ID_EXAMPLE, SAMPLE_ID_EXAMPLE, Answer
-from flows.review.waiting import load_beside
+from flows.review.waiting import load_new_sets
 
 router = APIRouter(tags=["Review"])
 PAGE_HEADERS = {
@@ -153,7 +153,7 @@ def _keep(settings: Settings, stored: StoredSet, wanted: DecisionBody, who: str)
         raise ApiError(404, "sample_not_found", said, {"sample_id": wanted.sample_id})
     text = wanted.text.strip() if wanted.said == "correct" else ""
     if wanted.said == "correct":
-        model = load_beside(settings, stored)
+        model = load_new_sets(settings, stored)
         if why := explain_rejection(model, stored, wanted.sample_id, text):
             raise ApiError(422, "invalid_request", f"{why}.", {"field": "text", "sample_id": wanted.sample_id})
     try:

@@ -17,11 +17,11 @@ from prefect.states import Suspended
 from prefect.utilities.engine import propose_state
 from pydantic import Field, ValidationError
 
-from engine.asking.present_sets import list_older
+from engine.asking.existing_sets import list_outdated
 from engine.definitions.loader import load_model
 from engine.domain.model import Model
 from engine.errors import InputError, ModelBusyError
-from engine.review.settle import PersonReview
+from engine.review.apply import PersonReview
 from engine.run.job import read_pools
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT
@@ -88,7 +88,7 @@ def find_reviewable(settings: Settings, run_id: str) -> StoredSet:
     return stored
 
 
-def load_beside(settings: Settings, proposal: StoredSet) -> Model:
+def load_new_sets(settings: Settings, proposal: StoredSet) -> Model:
     """A proposal's model as it is by now, with all that the store has of it but for what the proposal replaces.
 
     Raises:
@@ -105,7 +105,7 @@ def warn_of_older(proposal: StoredSet, model: Model) -> list[str]:
         f"The set of run {stored.run_id} was made for an older definition of {model.handle} than the present one. A "
         f"proposal like this is better rejected: once attached, the next 'exemplars synthesize {model.handle} "
         "--refresh' replaces it"
-        for stored in list_older([proposal], model)
+        for stored in list_outdated([proposal], model)
     ]
 
 
@@ -175,7 +175,7 @@ def end_suspended(client: SyncPrefectClient, run_id: str, ended: State[None]) ->
             client.set_flow_run_state(UUID(run_id), ended, force=True)
 
 
-def keep_to_one(settings: Settings, handle: str, run_id: str) -> None:
+def ensure_single_proposal(settings: Settings, handle: str, run_id: str) -> None:
     """Makes sure that no other proposal of the model waits.
 
     Raises:

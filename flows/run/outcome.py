@@ -12,8 +12,8 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
+from engine.asking.existing_sets import count_missing
 from engine.asking.held_out import choose_pool
-from engine.asking.present_sets import count_lacking
 from engine.choosing.rounds import Rounds
 from engine.domain.samples import RunStamp
 from engine.domain.verdict import RunResult, Verdict
@@ -119,7 +119,7 @@ def make_stamp(job: Job) -> RunStamp:
     return RunStamp(get_run_id(), job.model.handle, job.synth_type, job.level.effort, created_at)
 
 
-def find_nothing_lacking(settings: Settings, job: Job) -> RunResult:
+def find_complete(settings: Settings, job: Job) -> RunResult:
     """The result of a run that was to fill up where there is nothing to fill; what it was to replace is detached.
 
     Raises:
@@ -154,7 +154,7 @@ def finish_replacing(stored: StoredSet) -> None:
         logger.warning("What this set has replaced is detached by the next run of the model: %s", error)
 
 
-def check_beside(job: Job, verdict: Verdict, newer: Sequence[str], settings: Settings) -> None:
+def recheck_against_new_sets(job: Job, verdict: Verdict, newer: Sequence[str], settings: Settings) -> None:
     """Checks that a set still fits where others came in since the gate had passed it.
 
     Raises:
@@ -162,7 +162,7 @@ def check_beside(job: Job, verdict: Verdict, newer: Sequence[str], settings: Set
     """
     why = verdict.failed[0] if verdict.failed else ""
     if newer and not why and job.lacking is not None:
-        is_same = job.lacking == count_lacking(settings.samples_uri, job.model, job.synth_type, job.level)
+        is_same = job.lacking == count_missing(settings.samples_uri, job.model, job.synth_type, job.level)
         why = "" if is_same else "what it was to fill up is there by now"
     if newer and why:
         raise ModelBusyError(

@@ -177,7 +177,7 @@ class PrefectRateLimiter(RateLimiter):
     async def _ask(self, rate: Rate, units: int) -> bool:
         if rate.name not in self._shaped:
             await self._shape(rate, units)
-        asked_at = time.monotonic()
+        requested_at = time.monotonic()
         try:
             answer = await self._client.increment_concurrency_slots([rate.name], units * rate.grain, "rate_limit")
         except httpx.HTTPStatusError as error:
@@ -189,7 +189,7 @@ class PrefectRateLimiter(RateLimiter):
             else:
                 raise
             return False
-        if time.monotonic() - asked_at > LAPSE_SECONDS:
+        if time.monotonic() - requested_at > LAPSE_SECONDS:
             raise TimeoutError(f"a permit took more than {LAPSE_SECONDS:.0f} s and may not be used any more")
         if not answer.json():
             # Prefect lets everybody in where there is no limit of that name: somebody has deleted it.

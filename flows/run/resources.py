@@ -23,13 +23,13 @@ from engine.llm.gateway.metered import RateLimiter
 from engine.llm.gateway.model_gateway import SharedModels
 from engine.run.gateways import LanguageModels, open_models
 from engine.settings import Settings
-from engine.system.worker_process import RunHeavy
+from engine.system.worker_process import Executor
 from flows.observability.logs import Logger
 from flows.run.cancellation import CancellationWatcher
 from flows.run.lease.lease import Lease
-from flows.run.own_worker import OWN_WORKER, run_without_worker
 from flows.run.page.artifacts import PublishedProgress, show_progress
 from flows.run.rate_limiter import open_rate_limiter
+from flows.run.worker import WORKER, run_without_worker
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -40,7 +40,7 @@ class RunResources:
     """What a run needs of its process; other runs may use the same.
 
     Args:
-        run_heavy: does what holds Python's lock for long: embedding, the gate, a choice among many.
+        run_in_worker: does what holds Python's lock for long: embedding, the gate, a choice among many.
         shared: embedded servers, throttles and the budget of all runs; None where a run has its own: then its steps are
             tasks of its page, and its progress an artifact.
         find_skip_reason: why nothing is left to do for a model, asked once its lease is held; it may block.
@@ -51,7 +51,7 @@ class RunResources:
     client: SyncPrefectClient
     watcher: CancellationWatcher
     rate_limiter: RateLimiter
-    run_heavy: RunHeavy
+    run_in_worker: Executor
     shared: SharedModels | None = None
     find_skip_reason: Callable[[str], SkipReason | None] = lambda _: None
     forecasts: dict[str, RunForecast] = field(default_factory=dict)
@@ -131,10 +131,10 @@ def find_shared() -> RunResources | None:
 
 @asynccontextmanager
 async def open_run_resources(
-    settings: Settings, logger: Logger, run_heavy: RunHeavy | None = None
+    settings: Settings, logger: Logger, run_in_worker: Executor | None = None
 ) -> AsyncIterator[RunResources]:
-    """Opens the resources for as long as the block runs; ``run_heavy`` is this process's own where none is given."""
+    """Open the resources for as long as the block runs; ``run_in_worker`` is by default this process's own."""
     with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
         async with open_rate_limiter(settings, logger) as rate_limiter:
-            run_heavy = run_heavy or OWN_WORKER.get() or run_without_worker
-            yield RunResources(settings, logger, client, watcher, rate_limiter, run_heavy)
+            run_in_worker = run_in_worker or WORKER.get() or run_without_worker
+            yield RunResources(settings, logger, client, watcher, rate_limiter, run_in_worker)

@@ -63,9 +63,9 @@ async def run_rounds(
             if queue_cells is not None:
                 await queue_cells(rounds.plan, cells, gateway)
             try:
-                exemplars = await generate(rounds, cells, gateway, progress, resources.run_heavy, resources.call)
+                exemplars = await generate(rounds, cells, gateway, progress, resources.run_in_worker, resources.call)
                 # Where votes may wait for a batch, the step may be left undone: no task of the page that has failed.
-                asked = rounds, exemplars, gateway, voting_judge, progress, resources.run_heavy
+                asked = rounds, exemplars, gateway, voting_judge, progress, resources.run_in_worker
                 if voting_judge is None or voting_judge.ask_ahead is None:
                     await resources.call(screen, *asked)
                 else:

@@ -16,7 +16,7 @@ from fakes.batches import Manner, serve_batches
 from fakes.reply_tables import place_in, run_sql
 from pydantic import SecretStr
 
-from engine.llm.batches.forms import digest_key
+from engine.llm.batches.account import digest_key
 from engine.llm.batches.outbox import Outbox
 from engine.settings import DatabaseUrl
 

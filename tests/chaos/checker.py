@@ -20,7 +20,7 @@ from engine.llm.replies.replies import ReplyStore
 from engine.settings import DatabaseUrl
 from engine.store.layout import SAMPLES
 
-Place = tuple[str, str]
+BatchAccount = tuple[str, str]
 # What two runs of one plan may differ in.
 OWN = ["run_id", "created_at"]
 # A price is a product of floats, and the ledger sums in another order than the run.
@@ -83,19 +83,19 @@ def audit(workspace: Workspace, entries: Sequence[Entry], wanted: int, limit_usd
 
 def list_kept_texts(workspace: Workspace) -> Counter[str]:
     """The SHA-256 of the texts of all kept replies, with how often each is kept."""
-    if not list_cache(find_place(workspace)):
+    if not list_cache(find_account(workspace)):
         return Counter()
-    rows = run_sql(find_place(workspace), "SELECT reply FROM exemplars_replies")
+    rows = run_sql(find_account(workspace), "SELECT reply FROM exemplars_replies")
     return Counter(hashlib.sha256(json.loads(reply)["text"].encode()).hexdigest() for [reply] in rows)
 
 
 def read_record(workspace: Workspace) -> tuple[int, float]:
     """The calls that were lost, and what all calls cost at most, as the kept replies have it."""
     calls, costs = 0, []
-    for plan in list_cache(find_place(workspace)):
-        with ReplyStore(find_place(workspace), plan.plan_id) as kept:
+    for plan in list_cache(find_account(workspace)):
+        with ReplyStore(find_account(workspace), plan.plan_id) as kept:
             calls += kept.lost.calls
-            costs += [kept.kept_usd, kept.lost.bound_usd]
+            costs += [kept.kept_usd, kept.lost.ceiling_usd]
     return calls, math.fsum(costs)
 
 
@@ -117,7 +117,7 @@ def _count_unused(billed: Sequence[Entry], rows: set[str]) -> int:
     return sum(entry.kind == "cell" and entry.digest not in used for entry in billed)
 
 
-def find_place(workspace: Workspace) -> DatabaseUrl:
+def find_account(workspace: Workspace) -> DatabaseUrl:
     """The database that a workspace's runs keep their replies in."""
     url = workspace.variables.get("EXEMPLARS_REPLIES_URL")
     return SecretStr(url) if url else place_in(workspace.variables["EXEMPLARS_CACHE_DIR"])
@@ -137,7 +137,7 @@ def _check_paid(account: Account, limit_usd: float | None) -> list[str]:
 
 
 def _check_store(
-    workspace: Workspace, attached: Sequence[Path], kept: pd.DataFrame, counts: Mapping[Place, int], wanted: int
+    workspace: Workspace, attached: Sequence[Path], kept: pd.DataFrame, counts: Mapping[BatchAccount, int], wanted: int
 ) -> list[str]:
     names = [path.name for path in workspace.list_files()]
     left = [name for name in names if name.startswith(".")]

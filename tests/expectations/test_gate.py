@@ -17,8 +17,8 @@ from engine.asking.held_out import find_overlaps
 from engine.choosing.diversity import measure_texts
 from engine.domain.model import POLES
 from engine.domain.samples import make_row, make_sample_table
-from engine.domain.verdict import ExpectationResult, PoleVariety, Variety, Verdict
-from engine.store.earlier.search import MemoryTexts
+from engine.domain.verdict import Diversity, ExpectationResult, PoleDiversity, Verdict
+from engine.store.index.search import MemoryTexts
 from engine.text.words import shingle
 from expectations.gate import FOLDER, check_frames, make_parameters, run_suite
 from expectations.results import join_outcomes
@@ -144,7 +144,7 @@ def good() -> Verdict:
     return check()
 
 
-def measure(run: Frame) -> list[PoleVariety]:
+def measure(run: Frame) -> list[PoleDiversity]:
     """The figures of the rows that there are, as far as their columns go."""
     if not {"trait", "pole", "text"} <= set(run.columns):
         return []
@@ -153,10 +153,10 @@ def measure(run: Frame) -> list[PoleVariety]:
         for trait in TRAITS
         for pole in POLES
     }
-    return [PoleVariety(trait, pole, measure_pole(its), None) for (trait, pole), its in texts.items()]
+    return [PoleDiversity(trait, pole, measure_pole(its), None) for (trait, pole), its in texts.items()]
 
 
-def measure_pole(texts: list[str]) -> Variety:
+def measure_pole(texts: list[str]) -> Diversity:
     """As the run measures them; a text that begins with its full stop has no order of words."""
     order = float(not any(text.startswith(".") for text in texts))
     return replace(measure_texts(texts, WordVectors()), word_order=order)

@@ -16,12 +16,12 @@ from fakes.store_writers import CONTEXT, SECONDS
 from fakes.waiting import wait_until
 from pydantic import SecretStr
 
-from engine.llm.batches.collector import Pass, collect
-from engine.llm.batches.forms import Place
+from engine.llm.batches.account import BatchAccount
+from engine.llm.batches.collector import CollectResult, collect
 from engine.llm.batches.ledger import PAGE
 from engine.llm.batches.outbox import Outbox
-from engine.llm.batches.wire import Answer, Line, RemoteBatch, Wire
-from engine.llm.batches.wires import open_wire
+from engine.llm.batches.provider import Answer, BatchProvider, Line, RemoteBatch
+from engine.llm.batches.providers import open_provider
 from engine.settings import DatabaseUrl
 
 # What has just been done: noted in the database, or asked of the provider.
@@ -35,7 +35,7 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 class Wired:
     """A wire whose process gets a signal at a step, at once or within some milliseconds of it."""
 
-    def __init__(self, wire: Wire, step: Step | None, number: signal.Signals, within_seconds: float) -> None:
+    def __init__(self, wire: BatchProvider, step: Step | None, number: signal.Signals, within_seconds: float) -> None:
         self._wire, self._step, self._number, self._within = wire, step, number, within_seconds
         self._has_read = False
 
@@ -85,10 +85,10 @@ class Wired:
             os.kill(os.getpid(), self._number)
 
 
-async def collect_once(place: DatabaseUrl, offset: float = 0.0) -> Pass:
+async def collect_once(place: DatabaseUrl, offset: float = 0.0) -> CollectResult:
     """One pass in this process, whose clock goes by so many seconds before."""
     with Outbox(place) as outbox:
-        return await collect(outbox, lambda where: open_wire(where, KEY), lambda: time.time() + offset)
+        return await collect(outbox, lambda where: open_provider(where, KEY), lambda: time.time() + offset)
 
 
 def work(
@@ -100,8 +100,8 @@ def work(
     passes: int,
     told: Connection,
 ) -> None:
-    def open_killing(where: Place) -> Wired:
-        return Wired(open_wire(where, KEY), step, number, within_seconds)
+    def open_killing(where: BatchAccount) -> Wired:
+        return Wired(open_provider(where, KEY), step, number, within_seconds)
 
     with Outbox(place) as outbox:
         for _ in range(passes):
@@ -140,7 +140,7 @@ class Collecting:
     def go_on(self) -> None:
         os.kill(int(self.process.pid or 0), signal.SIGCONT)
 
-    def hear(self) -> list[Pass]:
+    def hear(self) -> list[CollectResult]:
         """What it has said of its passes."""
         said = []
         try:

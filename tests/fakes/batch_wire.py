@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.llm.batches.forms import Place
-from engine.llm.batches.wire import Answer, Line, RemoteBatch
+from engine.llm.batches.account import BatchAccount
+from engine.llm.batches.provider import Answer, Line, RemoteBatch
 from engine.llm.client.request import Reply
 
 REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.001)
@@ -47,7 +47,7 @@ class FakeProvider:
     def submitted(self) -> Counter[str]:
         return Counter(line for remote in self.remote.values() for line in remote.lines)
 
-    def open(self, place: Place) -> "FakeWire":
+    def open(self, place: BatchAccount) -> "FakeWire":
         self.step("open")
         return FakeWire(self)
 

@@ -46,9 +46,9 @@ async def work_through(folder: Path) -> None:
     from engine.run.pipeline import begin_rounds
     from engine.text.embedding import SentenceEncoder
     from expectations.gate import prepare_gate
-    from flows.run.own_worker import OWN_WORKER, run_without_worker
+    from flows.run.worker import WORKER, run_without_worker
 
-    run = OWN_WORKER.get() or run_without_worker
+    run = WORKER.get() or run_without_worker
     workspace = make_workspace(folder)
     model = load_model(str(workspace.model.parent), workspace.model.name)
     client = FakeClient(lambda _: Reply(json.dumps({"text": "We keep seven backups of each night."}), "stop"))
@@ -66,7 +66,7 @@ async def work_through(folder: Path) -> None:
 
 def main() -> None:
     sys.meta_path.insert(0, Recorder)
-    from flows.run.own_worker import forking_worker
+    from flows.run.worker import forking_worker
 
     if "alone" in sys.argv:
         # A process that has threads is not forked.

@@ -89,7 +89,7 @@ class FakeOrchestrator(Orchestrator):
         return self.add_run(**parameters)
 
     @contextmanager
-    def keep_runs_out(self, handle: str) -> Iterator[None]:
+    def lock_model(self, handle: str) -> Iterator[None]:
         if handle in self.slots:
             raise self.slots[handle]
         self.slots[handle] = ModelBusyError(f"The lease of {handle} is taken")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.system.worker_process import RunHeavy
+from engine.system.worker_process import Executor
 from engine.text.embedding import DIMENSIONS, Vectors, normalise_rows
 from engine.text.words import split_words
 
@@ -20,5 +20,5 @@ class WordVectors:
                 row[int(hashlib.sha256(word.encode()).hexdigest(), 16) % DIMENSIONS] += 1
         return normalise_rows(rows)
 
-    async def embed_ahead(self, texts: Sequence[str], run_heavy: RunHeavy) -> None:
+    async def embed_ahead(self, texts: Sequence[str], run_in_worker: Executor) -> None:
         """Does nothing: it has no cache."""

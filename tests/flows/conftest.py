@@ -12,7 +12,7 @@ from fakes.provider import Provider, serve_provider
 from fakes.surface import Surface, open_surface
 from fakes.workspace import Workspace, make_workspace
 
-from flows.run.own_worker import OWN_WORKER
+from flows.run.worker import WORKER
 
 Result = TypeVar("Result")
 
@@ -61,9 +61,9 @@ def heavy_here() -> Iterator[None]:
 
         return await asyncio.to_thread(run)
 
-    token = OWN_WORKER.set(run_in_turn)
+    token = WORKER.set(run_in_turn)
     yield
-    OWN_WORKER.reset(token)
+    WORKER.reset(token)
 
 
 @pytest.fixture

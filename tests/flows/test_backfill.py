@@ -34,13 +34,13 @@ from prefect.states import Cancelling
 from engine.backfills.ledger import Ledger, read_ledger
 from engine.errors import BackfillError, ExemplarsError
 from engine.store.changes import Removal, remove_stored
-from engine.store.earlier.rows import read_attached
+from engine.store.index.rows import read_attached
 from engine.store.layout import BACKFILLS, SAMPLES
 from engine.store.store import list_sets
 from flows.backfill import backfill
 from flows.run.labels import STOPPED_AT_LIMIT, read_lease_labels
 from flows.run.lease.holders import is_gone
-from flows.run.own_worker import OWN_WORKER
+from flows.run.worker import WORKER
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "heavy_here")]
 
@@ -49,8 +49,8 @@ PROGRAM = """
 import asyncio, json, sys
 from engine.system.worker_process import run_here
 from flows.backfill import backfill
-from flows.run.own_worker import OWN_WORKER
-OWN_WORKER.set(run_here)
+from flows.run.worker import WORKER
+WORKER.set(run_here)
 asyncio.run(backfill(**json.loads(sys.argv[1])))
 """
 
@@ -119,7 +119,7 @@ def test_every_model_gets_its_set_by_a_run_of_its_own_so_many_at_a_time(
 ) -> None:
     workspace = make_small_catalogue(tmp_path, provider, COUNT)
     # This once the heavy work has a process of its own, as it has where nobody says otherwise.
-    OWN_WORKER.set(None)
+    WORKER.set(None)
     provider.behaviour = Behaviour(hold_after=0)
 
     def release() -> None:

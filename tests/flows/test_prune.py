@@ -19,7 +19,7 @@ from prefect.client.schemas.sorting import ArtifactSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Failed, Running, Scheduled, Suspended
 
-from engine.catalogue.morning import DAY
+from engine.catalogue.daily_summary import DAY
 from engine.errors import StoreError
 from engine.llm.replies.admin import list_cache
 from engine.llm.replies.replies import ReplyStore

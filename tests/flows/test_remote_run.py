@@ -18,7 +18,7 @@ from engine.llm.replies.admin import list_cache
 from engine.llm.replies.replies import ReplyStore
 from engine.run.job import load_job
 from engine.settings import DatabaseUrl, read_settings
-from engine.store.earlier.rows import read_attached
+from engine.store.index.rows import read_attached
 from engine.store.layout import MANIFEST
 from engine.store.store import list_sets
 from engine.system.filesystem import open_folder
@@ -116,5 +116,5 @@ def measure_spent(place: DatabaseUrl) -> float:
     spent = []
     for plan in list_cache(place):
         with ReplyStore(place, plan.plan_id) as kept:
-            spent += [kept.kept_usd, kept.lost.bound_usd]
+            spent += [kept.kept_usd, kept.lost.ceiling_usd]
     return math.fsum(spent)

@@ -22,7 +22,7 @@ from engine.store.layout import CARD, REPORT, VERDICT
 from engine.store.store import list_sets
 from engine.text import embedding
 from engine.text.stylometry import find_drift
-from flows.run.own_worker import OWN_WORKER
+from flows.run.worker import WORKER
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -189,7 +189,7 @@ def test_encoder_is_only_in_the_process_that_does_heavy_work(
     provider.behaviour = Behaviour(truncated=0.2)
     encode, inside, outside = embedding.encode, list[bool](), list[str]()
 
-    async def run_heavy(work: Callable[[], Any]) -> Any:
+    async def run_in_worker(work: Callable[[], Any]) -> Any:
         inside.append(True)
         try:
             return work()
@@ -207,8 +207,8 @@ def test_encoder_is_only_in_the_process_that_does_heavy_work(
         add_texts(workspace)
     workspace.write_effort(exemplars_per_pole=8)
     monkeypatch.setattr(embedding, "encode", watch)
-    token = OWN_WORKER.set(run_heavy)
+    token = WORKER.set(run_in_worker)
     result = workspace.run(synth_type)
-    OWN_WORKER.reset(token)
+    WORKER.reset(token)
 
     assert ("attached", []) == (result.status, outside)

@@ -23,7 +23,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
 from flows.catalogue.flow import catalogue
-from flows.deploy.automations import BLOCK, ensure_alerts, expect_night, read_alerts
+from flows.deploy.automations import BLOCK, alert_missed_nightly, ensure_alerts, read_alerts
 from flows.deploy.deployments import offer_handles
 
 TOKEN = "t0ken-of-the-receiver"
@@ -181,7 +181,7 @@ def test_night_that_did_not_run_is_told(deployed: Deployed) -> None:
 
         def is_told() -> bool:
             # What is said before the server has taken in the automation passes it by.
-            expect_night(client)
+            alert_missed_nightly(client)
             return bool(receiver.messages)
 
         wait_until(is_told, 90, "the message arrives")

@@ -11,10 +11,10 @@ from prefect.logging import disable_run_logger
 
 from engine.asking.plan import Cell
 from engine.choosing.rounds import Rounds
-from engine.domain.progress import TextsStood
+from engine.domain.progress import CandidatesCounted
 from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.system.worker_process import RunHeavy, run_here
+from engine.system.worker_process import Executor, run_here
 from tasks import generate as module
 from tasks.generate import BLOCK, generate
 
@@ -30,8 +30,8 @@ class WatchedRounds(Rounds):
         self.screener: Any = SimpleNamespace(apply_rules=list)
         self.embedded: list[list[str | None]] = []
 
-    async def embed(self, exemplars: Any, run_heavy: RunHeavy) -> None:
-        await run_heavy(int)
+    async def embed(self, exemplars: Any, run_in_worker: Executor) -> None:
+        await run_in_worker(int)
         self.embedded.append([item.text for item in exemplars])
 
 
@@ -53,5 +53,5 @@ async def test_blocks_are_embedded_in_the_order_of_the_plan(monkeypatch: pytest.
     assert TEXTS == [item.text for item in made]
     assert TEXTS == [text for block in rounds.embedded for text in block]
     assert [50, 10, 50, 10] == [len(block) for block in rounds.embedded]
-    told = [event.texts["clarity", "positive"] for event in progress.events if isinstance(event, TextsStood)]
+    told = [event.texts["clarity", "positive"] for event in progress.events if isinstance(event, CandidatesCounted)]
     assert [10, 10, 50, 50] == sorted(told)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from engine.errors import CredentialsError, ProviderError, ProviderTimeoutError, RetryableProviderError, StoreError
-from engine.llm.batches.forms import Place
+from engine.llm.batches.account import BatchAccount
 from engine.llm.batches.ledger import (
     LEASE_SECONDS,
     LIST_BODIES,
@@ -31,7 +31,7 @@ from engine.llm.batches.ledger import (
     take_lease,
 )
 from engine.llm.batches.outbox import BatchRow, Outbox, State
-from engine.llm.batches.wire import Answer, Line, Wire
+from engine.llm.batches.provider import Answer, BatchProvider, Line
 from engine.text.formatting import count_noun
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ NO_FILE = f"The provider's batch ended, and {FILE_SECONDS / 60:g} minutes later 
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
+class CollectResult:
     """What a pass came to.
 
     Args:
@@ -71,22 +71,25 @@ class Pass:
 
 
 async def collect(
-    outbox: Outbox, open_wire: Callable[[Place], Wire], clock: Callable[[], float] = time.time, sends: bool = True
-) -> Pass:
+    outbox: Outbox,
+    open_provider: Callable[[BatchAccount], BatchProvider],
+    clock: Callable[[], float] = time.time,
+    sends: bool = True,
+) -> CollectResult:
     """Does one pass; nothing where somebody else is at it.
 
     Args:
-        open_wire: opens the wire of a place, in a thread; ``CredentialsError`` where the key that is set now is another
-            one.
+        open_provider: opens the provider of an account, in a thread; ``CredentialsError`` if the key that is set now
+            is another one.
         clock: seconds since 1970.
         sends: whether lines that wait are sent, or left to wait for others.
 
     Raises:
         StoreError: the outbox cannot be read or written.
     """
-    collector = _Collector(outbox, open_wire, clock, secrets.token_hex(8))
+    collector = _Collector(outbox, open_provider, clock, secrets.token_hex(8))
     if not await asyncio.to_thread(outbox.change, lambda connection: take_lease(connection, collector.holder, clock())):
-        return Pass(said=(BUSY,))
+        return CollectResult(said=(BUSY,))
     renewing = asyncio.create_task(collector.keep_lease())
     try:
         await collector.attend_batches()
@@ -100,7 +103,7 @@ async def collect(
         await asyncio.to_thread(outbox.change, lambda connection: give_lease_back(connection, collector.holder))
     rows, waiting = await asyncio.to_thread(lambda: (outbox.list_batches(), outbox.read(list_waiting)))
     is_open = bool(waiting) or any(row.state != "over" for row in rows)
-    return Pass(collector.sent, collector.kept, is_open, tuple(collector.said))
+    return CollectResult(collector.sent, collector.kept, is_open, tuple(collector.said))
 
 
 class _LeaseLostError(Exception):
@@ -110,10 +113,10 @@ class _LeaseLostError(Exception):
 @dataclass
 class _Collector:
     outbox: Outbox
-    open_wire: Callable[[Place], Wire]
+    open_provider: Callable[[BatchAccount], BatchProvider]
     clock: Callable[[], float]
     holder: str
-    wires: dict[str, Wire] = field(default_factory=dict)
+    wires: dict[str, BatchProvider] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     sent: int = 0
     kept: int = 0
@@ -133,7 +136,7 @@ class _Collector:
             if row.state == "over":
                 continue
             known = f" ({row.remote_id})" if row.remote_id else ""
-            with self._noting(f"Batch {row.batch[:12]}{known} of {Place.from_json(row.place).model}"):
+            with self._noting(f"Batch {row.batch[:12]}{known} of {BatchAccount.from_json(row.place).model}"):
                 try:
                     await self._attend(row, taken)
                 except (RetryableProviderError, StoreError, _LeaseLostError):
@@ -148,7 +151,7 @@ class _Collector:
     async def send_lines(self) -> None:
         """Makes batches of the lines that wait, and sends them."""
         for place in await self._change(list_waiting):
-            with self._noting(f"Calls to {Place.from_json(place).model} that wait"):
+            with self._noting(f"Calls to {BatchAccount.from_json(place).model} that wait"):
                 await self._open(place)
                 while row := await self._change(intend, place, self.clock()):
                     await self._submit(row)
@@ -247,9 +250,9 @@ class _Collector:
     async def _finish(self, row: BatchRow, said: str, again: bool = False, state: State = "live") -> None:
         await self._change(finish, row.batch, said, self.clock(), again, state)
 
-    async def _open(self, place: str) -> Wire:
+    async def _open(self, place: str) -> BatchProvider:
         if place not in self.wires:
-            self.wires[place] = await asyncio.to_thread(self.open_wire, Place.from_json(place))
+            self.wires[place] = await asyncio.to_thread(self.open_provider, BatchAccount.from_json(place))
         return self.wires[place]
 
     def _read_lines(self, row: BatchRow) -> Iterator[Line]:

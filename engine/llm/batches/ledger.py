@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, text
 
 from engine.llm.batches.outbox import DAY_SECONDS, BatchRow, State, sweep
-from engine.llm.batches.wire import Answer
+from engine.llm.batches.provider import Answer
 from engine.llm.client.request import REFUSED
-from engine.llm.replies.changes import Change, Kept, Unanswered, apply_changes
+from engine.llm.replies.changes import CallFailed, Change, ReplyStored, apply_changes
 
 # Who collects says so three times in that time.
 LEASE_SECONDS = 60.0
@@ -19,7 +19,7 @@ MOST_LINES, MOST_BYTES = 50_000, 190_000_000
 # Lines of one transaction, or of one look into the database.
 PAGE = 500
 # How long a batch that is over is told of.
-TOLD_SECONDS = 7 * DAY_SECONDS
+NOTICE_SECONDS = 7 * DAY_SECONDS
 
 TAKE_LEASE = text(
     "INSERT INTO exemplars_collector (id, holder, until) VALUES (1, :holder, :until) "
@@ -35,7 +35,7 @@ LIST_PLACE = text(
 )
 INTEND = text(
     "INSERT INTO exemplars_batches (batch, place, lines, intended_at, said) "
-    "VALUES (:batch, :place, :lines, :now, '') RETURNING *, 0 AS done, 0.0 AS bound_usd"
+    "VALUES (:batch, :place, :lines, :now, '') RETURNING *, 0 AS done, 0.0 AS ceiling_usd"
 )
 SEND_LINES = text(
     "UPDATE exemplars_lines SET state = 'sent', batch = :batch WHERE state = 'waits' AND place = :place "
@@ -127,12 +127,12 @@ def settle(connection: Connection, batch: str, answers: Sequence[Answer]) -> int
     for row in connection.execute(FIND_SENT, {"batch": batch, "ids": list(found)}):
         reply = found[row.custom_id]
         if reply is None:
-            changes.append(Unanswered(row.call))
+            changes.append(CallFailed(row.call))
         else:
             if not reply.prompt_tokens and reply.finish != REFUSED and row.usd is not None:
                 # Its tokens are not told: it has cost at most what it was bound to.
                 reply = replace(reply, cost_usd=row.usd)
-            changes.append(Kept.of(row.plan_id, row.key, reply, None, row.call))
+            changes.append(ReplyStored.of(row.plan_id, row.key, reply, None, row.call))
         ends.append({"custom_id": row.custom_id, "state": "live" if reply is None else "done"})
     apply_changes(connection, changes)
     if ends:
@@ -153,4 +153,4 @@ def finish(connection: Connection, batch: str, said: str, now: float, again: boo
     connection.execute(END_LINES, {"batch": batch, "state": state})
     note(connection, batch, ended_at=now, said=said)
     sweep(connection)
-    connection.execute(FORGET_BATCHES, {"since": now - TOLD_SECONDS})
+    connection.execute(FORGET_BATCHES, {"since": now - NOTICE_SECONDS})

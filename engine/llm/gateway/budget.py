@@ -14,7 +14,7 @@ from engine.errors import BudgetError
 from engine.llm.client.prices import Price, add_costs
 from engine.llm.client.request import Endpoint, Reply, Request
 from engine.llm.replies.changes import TINY_USD, SharedLimit
-from engine.llm.replies.replies import Lost
+from engine.llm.replies.replies import UnconfirmedCalls
 from engine.text.formatting import count_noun
 
 # What wraps the messages: roles, separators, the words around a schema. OpenAI counts 3 tokens a message and 3 a reply.
@@ -25,7 +25,7 @@ CELLS_PER_CALL = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class CostCeiling:
     """The most tokens that one call can take, and their cost at list price; None where there is no price."""
 
     tokens_in: int
@@ -38,7 +38,7 @@ class Bound:
         return self.tokens_in + self.tokens_out
 
 
-def bound_call(request: Request, endpoint: Endpoint) -> Bound:
+def find_ceiling(request: Request, endpoint: Endpoint) -> CostCeiling:
     """The most tokens that one call can take.
 
     A tokenizer that works on bytes makes no more tokens of a text than it has bytes in UTF-8 (GPT-2's, section 2.2, and
@@ -50,14 +50,14 @@ def bound_call(request: Request, endpoint: Endpoint) -> Bound:
     tokens_in = prompt + form + WRAPPING_TOKENS
     tokens_out = request.count_max_tokens(endpoint.thinks)
     price = endpoint.price
-    return Bound(tokens_in, tokens_out, None if price is None else price.bound_cost(tokens_in, tokens_out))
+    return CostCeiling(tokens_in, tokens_out, None if price is None else price.bound_cost(tokens_in, tokens_out))
 
 
 @dataclass(eq=False)
 class Budget:
     """Money that calls share and never overdraw: what may be spent, is spent, and is reserved; for one event loop.
 
-    ``held_usd`` is the part of what is spent that counts for calls without a reply.
+    ``unconfirmed_usd`` is the part of what is spent that counts for calls without a reply.
 
     Args:
         max_usd: None where there is no limit: then it only counts.
@@ -70,7 +70,7 @@ class Budget:
     refuse: Callable[[float], BudgetError]
     limit: SharedLimit | None = None
     spent_usd: float = 0.0
-    held_usd: float = 0.0
+    unconfirmed_usd: float = 0.0
     _reserved: list[float] = field(default_factory=list)
     _refusal: BudgetError | None = None
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -96,7 +96,7 @@ class Budget:
         self.spent_usd += max(0.0, usd)
 
     @asynccontextmanager
-    async def reserving(self, bound_usd: float) -> AsyncIterator[None]:
+    async def reserving(self, ceiling_usd: float) -> AsyncIterator[None]:
         """Reserves, inside the block, the most that one call can cost.
 
         Where there is no room beside the calls in flight, their end is waited for: they may cost less. So nothing is in
@@ -105,18 +105,18 @@ class Budget:
         Raises:
             BudgetError: with this call more could be spent than there is.
         """
-        while self._refusal or bound_usd > self.left_usd + TINY_USD:
+        while self._refusal or ceiling_usd > self.left_usd + TINY_USD:
             if not self._reserved or self._refusal:
                 # A cheaper call might still fit, and would be cancelled in flight by the end of the run.
-                self._refusal = self._refusal or self.refuse(bound_usd)
+                self._refusal = self._refusal or self.refuse(ceiling_usd)
                 raise self._refusal.with_traceback(None)
             self._ended.clear()
             await self._ended.wait()
-        self.set_aside(bound_usd)
+        self.set_aside(ceiling_usd)
         try:
             yield
         finally:
-            self.settle(bound_usd, 0.0)
+            self.settle(ceiling_usd, 0.0)
 
 
 class RunBudget(Budget):
@@ -127,7 +127,7 @@ class RunBudget(Budget):
     asked, not all before the first. ``ends`` says that the error of a call ends the run: calls in flight are paid for,
     so they are waited for. ``cached_tokens`` are prompt tokens that the provider had in its cache, ``unpriced`` the
     models that had no price, and ``unanswered_calls`` brought no reply: the provider may have billed them nevertheless,
-    for ``held_usd`` at most. ``saved_usd`` is how much more the replies that came at one of ``batch_prices``, by the
+    for ``unconfirmed_usd`` at most. ``saved_usd`` is how much more the replies at one of ``batch_prices``, by the
     model's name, would have cost live.
 
     Args:
@@ -163,26 +163,26 @@ class RunBudget(Budget):
     @property
     def is_free(self) -> bool:
         """Whether the price of every call is known and nothing was paid."""
-        return self.cost_usd == 0 and not self.unpriced and not self.held_usd
+        return self.cost_usd == 0 and not self.unpriced and not self.unconfirmed_usd
 
-    def open_plan(self, plan_id: str, kept_usd: float, lost: Lost) -> None:
+    def open_plan(self, plan_id: str, kept_usd: float, lost: UnconfirmedCalls) -> None:
         """Counts, once, what earlier runs of a plan have spent: for kept replies, and for calls that were lost."""
         if plan_id in self._plans:
             return
         self._plans.add(plan_id)
-        super().spend(kept_usd + lost.bound_usd)
+        super().spend(kept_usd + lost.ceiling_usd)
         self.unanswered_calls += lost.calls
-        self.held_usd += lost.bound_usd
+        self.unconfirmed_usd += lost.ceiling_usd
 
     @asynccontextmanager
-    async def reserving(self, bound_usd: float | None) -> AsyncIterator[None]:
+    async def reserving(self, ceiling_usd: float | None) -> AsyncIterator[None]:
         """Reserves, inside the block, the most that one call can cost.
 
         Raises:
             BudgetError: with this call the run could cost more than it may.
         """
-        shared = self._shared.reserving(bound_usd or 0.0) if self._shared else nullcontext()
-        async with super().reserving(bound_usd or 0.0), shared:
+        shared = self._shared.reserving(ceiling_usd or 0.0) if self._shared else nullcontext()
+        async with super().reserving(ceiling_usd or 0.0), shared:
             yield
 
     def spend(self, usd: float) -> None:
@@ -208,19 +208,19 @@ class RunBudget(Budget):
         if not reused:
             self.spend(reply.cost_usd or 0.0)
 
-    def count_unanswered(self, bound_usd: float | None) -> None:
+    def count_unanswered(self, ceiling_usd: float | None) -> None:
         """Counts a call that brought no reply though it may have been billed, at the most that it can have cost."""
         self.unanswered_calls += 1
-        self.held_usd += bound_usd or 0.0
-        self.spend(bound_usd or 0.0)
+        self.unconfirmed_usd += ceiling_usd or 0.0
+        self.spend(ceiling_usd or 0.0)
         if self._shared:
-            self._shared.held_usd += bound_usd or 0.0
+            self._shared.unconfirmed_usd += ceiling_usd or 0.0
 
-    def _refuse(self, bound_usd: float) -> BudgetError:
+    def _refuse(self, ceiling_usd: float) -> BudgetError:
         broken = f"{count_noun(self.unanswered_calls, 'call')} that broke off and may have been billed"
-        unanswered = f" (${self.held_usd:.4f} of it for {broken})" if self.held_usd else ""
+        unanswered = f" (${self.unconfirmed_usd:.4f} of it for {broken})" if self.unconfirmed_usd else ""
         return BudgetError(
             f"The run's limit of ${self.max_usd:g} is reached: ${self.spent_usd:.4f} is spent{unanswered}, and "
-            f"the next call could cost ${bound_usd:.4f}. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort "
+            f"the next call could cost ${ceiling_usd:.4f}. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort "
             "file and start again: the replies are kept and not paid twice"
         )

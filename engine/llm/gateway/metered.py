@@ -11,7 +11,7 @@ from engine.errors import ContentRefusedError, ProviderError
 from engine.llm.client.prices import FREE
 from engine.llm.client.request import REFUSED, Client, Endpoint, Reply, Request
 from engine.llm.embedded.embedded_models import is_embedded
-from engine.llm.gateway.budget import Bound, RunBudget, bound_call
+from engine.llm.gateway.budget import CostCeiling, RunBudget, find_ceiling
 from engine.llm.gateway.throttle import AdaptiveThrottle
 from engine.llm.replies.replies import ReplyStore
 
@@ -40,7 +40,7 @@ class _Call:
 
     request: Request
     replies: ReplyStore
-    bound: Bound
+    bound: CostCeiling
     begun: int | None
 
 
@@ -72,7 +72,7 @@ class MeteredClient:
             BudgetError: the call could cost more than the run may. StoreError: the reply cannot be kept.
             ProviderError: as the client's, but for ``ContentRefusedError``.
         """
-        replies, bound = self._find_replies(), bound_call(request, self.endpoint)
+        replies, bound = self._find_replies(), find_ceiling(request, self.endpoint)
         self._report(CallBegun(request.key, request.judges))
         async with self._budget.reserving(bound.usd):
             await self._rate_limiter.acquire(bound.tokens)

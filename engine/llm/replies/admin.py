@@ -20,7 +20,7 @@ BYTES_PER_GB = 10**9
 COUNT_REPLIES = text(
     "SELECT count(*) FROM exemplars_replies WHERE plan_id = :plan_id AND coalesce(identity, :identity) = :identity"
 )
-COUNT_ASKED = text(
+COUNT_REQUESTED = text(
     "SELECT plan_id, identity, count(*) FROM exemplars_replies WHERE identity IS NOT NULL AND plan_id IN "
     "(SELECT plan_id FROM exemplars_openings WHERE handle = :handle) GROUP BY plan_id, identity"
 )
@@ -78,14 +78,14 @@ def count_kept_replies(place: DatabaseUrl, plan_id: str, identity: str) -> int:
     return 0
 
 
-def count_asked(place: DatabaseUrl, handle: str) -> dict[str, Counter[str]]:
+def count_requested(place: DatabaseUrl, handle: str) -> dict[str, Counter[str]]:
     """How many replies each embedded model has given to each plan of a model, by plan id and the identity of who gave.
 
     Empty where none are kept, or they cannot be read.
     """
     asked: dict[str, Counter[str]] = {}
     with suppress(StoreError):
-        for plan_id, identity, given in read_rows(place, COUNT_ASKED, handle=handle):
+        for plan_id, identity, given in read_rows(place, COUNT_REQUESTED, handle=handle):
             asked.setdefault(plan_id, Counter())[identity] = given
     return asked
 

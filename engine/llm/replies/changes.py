@@ -44,7 +44,7 @@ SUM_BUDGET = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class PlanSession:
     """One opening of a plan, by whoever uses it: it lives or, where ``is_open`` is False, is over."""
 
     opening: str
@@ -62,7 +62,7 @@ class SharedLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class CallStarted:
     """A call is about to be made and may cost ``usd``; None where that is not known."""
 
     call: int
@@ -73,7 +73,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswered:
+class CallFailed:
     """A call that had begun ended without a reply; where it may have been billed its bound counts for good."""
 
     call: int
@@ -81,7 +81,7 @@ class Unanswered:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ReplyStored:
     """A reply came, as JSON; ``call`` is the number of its call, where that was noted, ``usd`` what it cost."""
 
     plan_id: str
@@ -93,14 +93,14 @@ class Kept:
     usd: float | None
 
     @classmethod
-    def of(cls, plan_id: str, key: str, reply: Reply, identity: str | None, call: int | None) -> "Kept":
+    def of(cls, plan_id: str, key: str, reply: Reply, identity: str | None, call: int | None) -> "ReplyStored":
         """The change that keeps a reply."""
         written = json.dumps(asdict(reply), ensure_ascii=False)
         return cls(plan_id, key, written, identity, len(written.encode()) + len(key), call, reply.cost_usd)
 
 
 # The fields of each are parameters of its statements.
-Change = Opening | Begun | Unanswered | Kept
+Change = PlanSession | CallStarted | CallFailed | ReplyStored
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,32 +120,34 @@ def find_alive() -> float:
 
 
 def apply_changes(connection: Connection, changes: Sequence[Change]) -> list[Outcome]:
-    """Makes changes in a transaction.
+    """Make changes in a transaction.
 
     Returns:
-        For each change: of a ``Begun`` that breaks its limit, ``Refused``; of a ``Kept`` whose key has another reply
-        already, that reply, which stands; else None.
+        For each change: ``Refused`` for a ``CallStarted`` above its limit; for a ``ReplyStored`` whose key has another
+        reply already, that reply, which stays; else None.
     """
     outcomes: dict[Change, Outcome] = {}
-    begun = [change for change in changes if isinstance(change, Begun)]
+    begun = [change for change in changes if isinstance(change, CallStarted)]
     # In one order everywhere, like the keys of replies: else two machines wait for each other.
     for limit in sorted({change.limit for change in begun}, key=str):
         outcomes |= _begin(connection, [change for change in begun if change.limit == limit], limit)
-    kept = sorted((change for change in changes if isinstance(change, Kept)), key=lambda kept: (kept.plan_id, kept.key))
+    kept = sorted(
+        (change for change in changes if isinstance(change, ReplyStored)), key=lambda kept: (kept.plan_id, kept.key)
+    )
     if _execute(connection, KEEP_REPLY, kept) < len(kept):
         # Of those that stand already, which are few if any.
         standing = {change: connection.scalar(FIND_REPLY, asdict(change)) for change in kept}
         outcomes |= {change: reply for change, reply in standing.items() if reply != change.reply}
     _execute(connection, END_CALL, [change for change in kept if change.call is not None])
-    unanswered = [change for change in changes if isinstance(change, Unanswered)]
+    unanswered = [change for change in changes if isinstance(change, CallFailed)]
     _execute(connection, DROP_CALL, [change for change in unanswered if not change.maybe_billed])
     _execute(connection, LOSE_CALL, [change for change in unanswered if change.maybe_billed])
-    openings = [change for change in changes if isinstance(change, Opening)]
+    openings = [change for change in changes if isinstance(change, PlanSession)]
     _execute(connection, NOTE_OPENING, openings, used_at=time.time())
     return [outcomes.get(change) for change in changes]
 
 
-def _begin(connection: Connection, begun: Sequence[Begun], limit: SharedLimit | None) -> dict[Change, Outcome]:
+def _begin(connection: Connection, begun: Sequence[CallStarted], limit: SharedLimit | None) -> dict[Change, Outcome]:
     """Notes the calls that fit into their limit; the others are refused."""
     fitting, refused = list(begun), dict[Change, Outcome]()
     if limit is not None:
@@ -154,12 +156,12 @@ def _begin(connection: Connection, begun: Sequence[Begun], limit: SharedLimit | 
         spent_usd, in_flight_usd = connection.execute(SUM_BUDGET, {"budget": limit.budget, "alive": find_alive()}).one()
         fitting = []
         for change in begun:
-            bound_usd = change.usd or 0.0
-            if spent_usd + bound_usd > limit.max_usd + TINY_USD:
+            ceiling_usd = change.usd or 0.0
+            if spent_usd + ceiling_usd > limit.max_usd + TINY_USD:
                 refused[change] = Refused(spent_usd, in_flight_usd)
                 continue
             fitting.append(change)
-            spent_usd, in_flight_usd = spent_usd + bound_usd, in_flight_usd + bound_usd
+            spent_usd, in_flight_usd = spent_usd + ceiling_usd, in_flight_usd + ceiling_usd
     _execute(connection, BEGIN_CALL, fitting, budget=limit.budget if limit else None, begun_at=time.time())
     return refused
 

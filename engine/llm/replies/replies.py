@@ -12,7 +12,17 @@ from sqlalchemy import Connection, bindparam, text
 
 from engine.errors import SharedBudgetError, StoreError
 from engine.llm.client.request import Reply
-from engine.llm.replies.changes import IN_BATCH, Begun, Change, Kept, Opening, Outcome, Refused, SharedLimit, Unanswered
+from engine.llm.replies.changes import (
+    IN_BATCH,
+    CallFailed,
+    CallStarted,
+    Change,
+    Outcome,
+    PlanSession,
+    Refused,
+    ReplyStored,
+    SharedLimit,
+)
 from engine.llm.replies.writer import Writer
 from engine.settings import DatabaseUrl
 
@@ -29,14 +39,14 @@ SUM_CALLS = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class UnconfirmedCalls:
     """Calls that had begun and of which nothing is known: they may have been billed, though no reply came.
 
-    ``bound_usd`` is the most that they cost together.
+    ``ceiling_usd`` is the most that they cost together.
     """
 
     calls: int = 0
-    bound_usd: float = 0.0
+    ceiling_usd: float = 0.0
 
 
 class ReplyStore:
@@ -58,17 +68,17 @@ class ReplyStore:
     """
 
     def __init__(self, place: DatabaseUrl, plan_id: str, handle: str = "") -> None:
-        self._opening = Opening(secrets.token_hex(8), plan_id, handle or None)
+        self._opening = PlanSession(secrets.token_hex(8), plan_id, handle or None)
         self._failure: str | None = None
         self._kept: dict[str, str] = {}
-        self.kept_usd, self.lost = 0.0, Lost()
+        self.kept_usd, self.lost = 0.0, UnconfirmedCalls()
         self._writer = Writer.open(place, self._opening, self._load)
 
     def find(self, key: str) -> Reply | None:
         """The reply kept under a key, if there is one."""
         return Reply(**json.loads(self._kept[key])) if key in self._kept else None
 
-    async def begin(self, bound_usd: float | None, limit: SharedLimit | None = None) -> int:
+    async def begin(self, ceiling_usd: float | None, limit: SharedLimit | None = None) -> int:
         """Notes that a call is about to be made, and what it may cost at most; None: nobody knows. Its number.
 
         Args:
@@ -79,21 +89,21 @@ class ReplyStore:
             SharedBudgetError: with this call more could be spent than the limit.
         """
         call = secrets.randbits(62)
-        change = Begun(call, self._opening.plan_id, self._opening.opening, bound_usd, limit)
+        change = CallStarted(call, self._opening.plan_id, self._opening.opening, ceiling_usd, limit)
         try:
             while isinstance(refused := await self._write(change), Refused):
                 assert limit is not None
                 if refused.in_flight_usd <= 0.0:
                     raise SharedBudgetError(
                         f"The backfill's limit of ${limit.max_usd:g} is reached: ${refused.spent_usd:.4f} of it is "
-                        f"spent by all of its parts, and the next call could cost ${bound_usd or 0.0:.4f}. Start it "
+                        f"spent by all of its parts, and the next call could cost ${ceiling_usd or 0.0:.4f}. Start it "
                         "again with a higher limit: it does only what is left, and the replies are kept and not paid "
                         "twice"
                     )
                 await asyncio.sleep(ROOM_SECONDS)
         except asyncio.CancelledError:
             # The note will be written all the same, and the call never be made.
-            self._writer.hand(Unanswered(call))
+            self._writer.hand(CallFailed(call))
             raise
         return call
 
@@ -103,18 +113,18 @@ class ReplyStore:
         Args:
             asked: which embedded model gave it, by its endpoint's identity; None for a hosted one.
         """
-        change = Kept.of(self._opening.plan_id, key, reply, asked, begun)
+        change = ReplyStored.of(self._opening.plan_id, key, reply, asked, begun)
         standing = await self._write(change)
         self._kept[key] = standing if isinstance(standing, str) else change.reply
         return Reply(**json.loads(self._kept[key]))
 
     async def drop(self, begun: int) -> None:
         """Notes that a call ended and cannot have been billed."""
-        await self._write(Unanswered(begun))
+        await self._write(CallFailed(begun))
 
     def abandon(self, begun: int) -> None:
         """Notes that a call ended without a reply and may have been billed: it is lost. Nobody waits for the note."""
-        self._writer.hand(Unanswered(begun, maybe_billed=True))
+        self._writer.hand(CallFailed(begun, maybe_billed=True))
 
     def close(self) -> None:
         """Returns when all that is being written is, or does not get any further; what was kept stays."""
@@ -143,7 +153,7 @@ class ReplyStore:
             if ended:
                 self.kept_usd = usd
             else:
-                self.lost = Lost(count, usd)
+                self.lost = UnconfirmedCalls(count, usd)
         self._kept = {row.key: row.reply for row in connection.execute(LIST_REPLIES, {"plan_id": plan_id})}
 
 

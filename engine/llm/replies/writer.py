@@ -12,7 +12,7 @@ from typing import ClassVar
 from sqlalchemy import Connection
 
 from engine.errors import StoreError
-from engine.llm.replies.changes import DEAD_SECONDS, Change, Opening, Outcome, apply_changes
+from engine.llm.replies.changes import DEAD_SECONDS, Change, Outcome, PlanSession, apply_changes
 from engine.llm.replies.database import Database
 from engine.settings import DatabaseUrl
 
@@ -38,13 +38,15 @@ class Writer:
         self._database = Database(place)
         self._place = place
         self._users = 0
-        self._openings: set[Opening] = set()
+        self._openings: set[PlanSession] = set()
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="reply-writer", daemon=True)
         self._thread.start()
 
     @classmethod
-    def open(cls, place: DatabaseUrl, opening: Opening, load: Callable[[Connection, Sequence[str]], None]) -> "Writer":
+    def open(
+        cls, place: DatabaseUrl, opening: PlanSession, load: Callable[[Connection, Sequence[str]], None]
+    ) -> "Writer":
         """The writer of this process to that database, once it is noted that a plan is open.
 
         Args:
@@ -68,7 +70,7 @@ class Writer:
             raise
         return writer
 
-    def close(self, opening: Opening) -> None:
+    def close(self, opening: PlanSession) -> None:
         """Returns when all that was handed over is committed, or could not be, and the plan is open no longer.
 
         With the last opening the thread ends and the database is closed.

@@ -19,7 +19,7 @@ from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import check_traits, load_outline
 from engine.domain.model import Seed, digest_text
 from engine.errors import ModelBusyError, OrchestratorError
-from engine.listing.places import Place, find_in_model, list_touched, remove_samples
+from engine.listing.locations import SampleLocation, find_in_model, list_touched, remove_samples
 from engine.settings import Settings
 from engine.store.added_samples import MAX_TEXT_CHARACTERS, add_samples, choose_new
 from engine.store.changes import Removal
@@ -199,7 +199,7 @@ def _change_alone(
     ends = time.monotonic() + wait_seconds
     while True:
         try:
-            with orchestrator.keep_runs_out(handle):
+            with orchestrator.lock_model(handle):
                 check_draft(models_uri, handle, UNDONE)
                 return change()
         except OrchestratorError as error:
@@ -236,7 +236,7 @@ def _check_model(settings: Settings, handle: str, wanted: Sequence[NewSample]) -
     return samples
 
 
-def _find_sample(settings: Settings, handle: str, sample_id: int) -> list[Place]:
+def _find_sample(settings: Settings, handle: str, sample_id: int) -> list[SampleLocation]:
     places = find_in_model(settings.models_uri, settings.samples_uri, handle, [sample_id])
     details = {"sample_id": sample_id}
     if own := [place.where for place in places if place.standing == "authored" and not place.is_added]:

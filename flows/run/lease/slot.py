@@ -77,7 +77,7 @@ class Slot:
 
 
 @contextmanager
-def keep_runs_out(handle: str, undone: str) -> Iterator[None]:
+def lock_model(handle: str, undone: str) -> Iterator[None]:
     """Holds the model's slot inside the block, where a Prefect server is configured: a run that begins meanwhile waits.
 
     Args:

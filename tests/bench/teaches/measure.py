@@ -11,7 +11,7 @@ from bench.teaches.real_texts import RealTexts
 
 from engine.axis.separation import fit_axis, rank_auc
 from engine.domain.model import POLES, Pole
-from engine.system.worker_process import RunHeavy
+from engine.system.worker_process import Executor
 from engine.text.embedding import Embedder, Vectors, normalise_rows
 
 Set = dict[Pole, list[str]]
@@ -25,7 +25,7 @@ class WordLlama:
     def embed(self, texts: Sequence[str]) -> Vectors:
         return normalise_rows(_load_wordllama().embed(list(texts)))
 
-    async def embed_ahead(self, texts: Sequence[str], run_heavy: RunHeavy) -> None:
+    async def embed_ahead(self, texts: Sequence[str], run_in_worker: Executor) -> None:
         """Does nothing: the bench asks for each text once."""
 
 

@@ -27,10 +27,10 @@ from engine.asking.plan import Plan, make_plan
 from engine.asking.scenarios import choose_scenario_pool
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import SYNTH_TYPES, Attached, Model, OwnScenarios, SynthType
-from engine.domain.own_texts import OwnTexts
 from engine.domain.samples import Reason, Row, make_id, make_row
+from engine.domain.unlabelled_texts import OwnTexts
 from engine.screening.screener import Screener
-from engine.store.earlier.search import MemoryTexts
+from engine.store.index.search import MemoryTexts
 from engine.text.near_duplicates import hash_form
 from expectations.frames import make_sides_frame
 

@@ -15,7 +15,7 @@ from engine.asking.fields import Field
 from engine.asking.plan import Cell, Plan, make_plan, nest_poles, plan_round
 from engine.asking.scenarios import TopicSubjects
 from engine.domain.model import POLES, Attached, Brief, Length, OwnScenarios, Pole
-from engine.domain.own_texts import OwnTexts, TextsFile
+from engine.domain.unlabelled_texts import OwnTexts, TextsFile
 
 MODES = ("Verbs turned into nouns.", "Two dates for one thing.", "Blame.", "Advice without an object.", "Hedges.")
 BRIEF = Brief(intent=("Find what is clear.",), failure_modes=MODES)
@@ -64,7 +64,7 @@ def test_same_inputs_make_the_same_plan_and_each_trait_has_its_own_order_of_scen
 def list_changes() -> list[dict[str, Any]]:
     model: dict[str, Any] = {"handle": "u22a8.other", "description": "Other.", "language": "de"}
     model |= {"attached_digests": ("0",), "held_out_digests": ("0",), "proposed_digests": (("a run", "0"),)}
-    model |= {"refused": ("A text.",), "reviewed": SEEDS[:1], "contested": SEEDS[:1]}
+    model |= {"refused": ("A text.",), "reviewed": SEEDS[:1], "conflicting_labels": SEEDS[:1]}
     model |= {"scenarios": OwnScenarios(pack="bugs"), "texts": OwnTexts((TextsFile("a.csv", "0", 1),))}
     trait: dict[str, Any] = {"key": "other", "name": "Other", "type": "topic", "description": "Other."}
     trait |= {"positive_label": "Other", "negative_label": "Other"}

@@ -26,7 +26,7 @@ from engine.asking.prompts import (
     write_plain_prompt,
 )
 from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait
-from engine.domain.own_texts import OwnTexts
+from engine.domain.unlabelled_texts import OwnTexts
 from engine.llm.client.request import Prompt
 
 

@@ -40,7 +40,7 @@ def test_end_names_what_failed_and_what_stopped_it_and_says_what_to_do() -> None
 def test_backfill_at_its_limit_says_what_was_paid_what_is_held_and_what_to_do_once() -> None:
     rows = [ModelRow("a.cut", "cancelled", cost_usd=0.01, at_limit=True), *make_rows("skipped", 1)]
     ledger = Ledger([*rows, ModelRow("a.done", "attached", 16, 16, cost_usd=0.38)], spent_usd=0.4979, ended=True)
-    ledger.held_usd, ledger.max_usd = 0.1079, 0.5
+    ledger.unconfirmed_usd, ledger.max_usd = 0.1079, 0.5
     said = describe_end(ledger, SharedBudgetError("The backfill's limit of $0.50 is reached."))
 
     cost = "ost $0.39, $0.11 held for calls without a reply, limit $0.50. "

@@ -11,7 +11,7 @@ from fakes.stored import attach_set
 from fakes.workspace import HANDLE
 from pydantic import SecretStr
 
-from engine.asking.plan import digest_definition, digest_meaning
+from engine.asking.plan import digest_definition, digest_definition_and_samples
 from engine.backfills.targets import BackfillRequest, Standing, examine, list_selected
 from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
@@ -43,7 +43,7 @@ def attach(settings: Settings, handle: str, run_id: str, status: Status = "attac
     stamp = replace(make_stamp(), run_id=run_id, handle=handle)
     level = asdict(load_level(settings.effort_file, stamp.effort))
     model = load_model(settings.models_uri, handle)
-    inputs = {"definition": digest_definition(model), "meaning": digest_meaning(model), "level": level}
+    inputs = {"definition": digest_definition_and_samples(model), "meaning": digest_definition(model), "level": level}
     made = SampleSet(stamp, "train", status, "p", [], [], {}, {}, inputs)
     write_set(settings.samples_uri, made)
 
@@ -121,7 +121,7 @@ def test_backfill_passes_over_the_models_for_which_a_run_would_ask_nothing(
     asked = replace(LOW, only_lacking=True, synth_type=synth_type, per_pole=per_pole)
     handles = [FIRST, SECOND, name_model(2)]
     passed_over = [handle for handle in handles if find_skip_reason(settings, asked, handle)]
-    asking_nothing = [handle for handle in handles if load_job(settings, asked.ask_for(handle), dry=True).lacks_nothing]
+    asking_nothing = [handle for handle in handles if load_job(settings, asked.ask_for(handle), dry=True).is_complete]
 
     assert passed_over == asking_nothing == ([SECOND] if per_pole == 1 else [])
 
@@ -162,6 +162,6 @@ def test_refresh_alone_fills_nothing_up_and_an_added_sample_makes_no_other_defin
     add_samples(settings.models_uri, settings.samples_uri, FIRST, [Seed(before.traits[0].key, "Added.", 1.0)])
     after = load_model(settings.models_uri, FIRST)
 
-    assert digest_definition(before) != digest_definition(after)
+    assert digest_definition_and_samples(before) != digest_definition_and_samples(after)
     assert Standing(NONE_OLDER) == examine(settings, asked, FIRST)
     assert find_skip_reason(settings, replace(asked, only_lacking=True), FIRST) is None

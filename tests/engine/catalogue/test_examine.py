@@ -36,8 +36,8 @@ def look(store: Path, handle: str = HANDLE) -> ModelCondition:
 
 
 def test_samples_are_counted_by_trait_pole_and_provenance(store: Path) -> None:
-    warned = json.dumps({"probe": {"clarity": {"auc": 0.5, "untold": "clarity: chance"}, "safety": {"auc": None}}})
-    good = json.dumps({"probe": {"clarity": {"auc": 0.9, "untold": ""}}})
+    warned = json.dumps({"probe": {"clarity": {"auc": 0.5, "inseparable": "clarity: chance"}, "safety": {"auc": None}}})
+    good = json.dumps({"probe": {"clarity": {"auc": 0.9, "inseparable": ""}}})
     attach_set(store, "good", 6, ("clarity", "safety", "gone"), documents={VERDICT: good})
     before = look(store).traits[0]
     attach_set(store, "warned", 16, documents={VERDICT: warned}, age=-HOUR)
@@ -47,8 +47,8 @@ def test_samples_are_counted_by_trait_pole_and_provenance(store: Path) -> None:
 
     assert (make_counts(1, 1), make_counts(9, 9)) == (clarity.authored, clarity.attached)
     assert (2, 2) == (found.sets, found.set_aside)
-    assert (0.9, "", 0.5, "clarity: chance") == (before.auc, before.untold, clarity.auc, clarity.untold)
-    assert (None, "") == (safety.auc, safety.untold)
+    assert (0.9, "", 0.5, "clarity: chance") == (before.auc, before.inseparable, clarity.auc, clarity.inseparable)
+    assert (None, "") == (safety.auc, safety.inseparable)
 
 
 def test_samples_of_an_older_definition_are_counted(store: Path) -> None:

@@ -18,11 +18,11 @@ from engine.choosing.diversity import (
 )
 from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import POLES, Model
-from engine.domain.verdict import Variety
+from engine.domain.verdict import Diversity
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
 
-FIGURES = [name for name in Variety.__slots__ if name != "count"]
+FIGURES = [name for name in Diversity.__slots__ if name != "count"]
 ENCODER = SentenceEncoder()
 CATALOGUE = str(PROJECT_ROOT / "data" / "models")
 MODELS = [load_model(CATALOGUE, handle) for handle in list_handles(CATALOGUE)]
@@ -47,7 +47,7 @@ STORY = (
 NUMBERED = [f"one two three {number}" for number in range(50)]
 
 
-def measure(*texts: str) -> Variety:
+def measure(*texts: str) -> Diversity:
     return measure_texts(texts, WordVectors())
 
 
@@ -69,7 +69,7 @@ def test_few_texts_have_the_figures_that_need_no_more() -> None:
     one, texts = measure("One text alone."), [f"a text about matter{number} and nothing else" for number in range(20)]
     known, unknown = measure(*texts), measure_texts(texts, None)
 
-    assert Variety(count=0, **dict.fromkeys(FIGURES)) == measure()
+    assert Diversity(count=0, **dict.fromkeys(FIGURES)) == measure()
     assert (1, None) == (one.count, one.vendi_of_eight)
     assert 8.0 == measure(*["…"] * SUBSET_SIZE).vendi_of_eight
     # Without an encoder words are measured and vectors are not.

@@ -113,7 +113,7 @@ def test_poles_that_nothing_tells_apart_are_told_unless_a_judge_confirms_them(
     start = "clarity: nothing tells Clear from Obscure (AUC "
 
     assert told == any(sentence.startswith(start) for sentence in rounds.explain_recheck())
-    assert told == bool(rounds.explain_untold())
+    assert told == bool(rounds.explain_inseparable())
 
 
 @pytest.mark.parametrize(
@@ -158,4 +158,4 @@ def test_every_trait_that_the_table_finds_hardly_told_apart_has_one_warning(
 def test_what_chance_gives_is_called_chance(auc: float | None, texts: int, word: str) -> None:
     probe = Probe("clarity", auc, scores=((True, 0.0), (False, 0.0)) * texts)
 
-    assert (word, word.startswith(("no", "hardly"))) == (probe.told_apart, probe.is_untold)
+    assert (word, word.startswith(("no", "hardly"))) == (probe.separable, probe.is_inseparable)

@@ -3,7 +3,7 @@
 import pytest
 from fakes.builders import make_model, make_seeds, make_trait
 
-from engine.definitions.loader import MOST_NAMED, settle_seeds
+from engine.definitions.loader import MOST_NAMED, deduplicate_seeds
 from engine.domain.model import Model, Seed
 
 TEXT = "The spare battery of the scanner lies in the second drawer."
@@ -14,7 +14,7 @@ def make_seed(line: int, quality: float = 1.0, text: str = TEXT, trait: str = "c
 
 
 def settle(*seeds: Seed) -> Model:
-    return settle_seeds(make_model(seeds=seeds))
+    return deduplicate_seeds(make_model(seeds=seeds))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def settle(*seeds: Seed) -> Model:
 def test_seeds_that_are_not_the_same_stay_as_they_are(seeds: tuple[Seed, ...]) -> None:
     model = make_model(make_trait(), make_trait("tone"), seeds=seeds)
 
-    assert model == settle_seeds(model)
+    assert model == deduplicate_seeds(model)
 
 
 @pytest.mark.parametrize("text", [TEXT, f" {TEXT.replace(' ', '  ')} ", TEXT.replace("battery", "bat\u00adtery")])
@@ -40,7 +40,7 @@ def test_text_at_both_poles_counts_for_neither(text: str) -> None:
     [skipped] = settled.skipped
 
     assert make_seeds() == settled.seeds
-    assert (seeds[0], seeds[-1]) == settled.contested
+    assert (seeds[0], seeds[-1]) == settled.conflicting_labels
     assert "seed for clarity" == skipped.what
     assert "samples.jsonl:3 (quality 1) and u22a8.test/samples.jsonl:9 (quality 0)" in skipped.why
 
@@ -51,20 +51,20 @@ def test_doubled_text_counts_once() -> None:
     [skipped] = settled.skipped
 
     assert seeds[:1] == settled.seeds
-    assert () == settled.contested
+    assert () == settled.conflicting_labels
     assert all(f"samples.jsonl:{line} (quality" in skipped.why for line in (3, 9, 12, 13))
 
 
 @pytest.mark.parametrize(
-    ("qualities", "contested"),
+    ("qualities", "conflicting_labels"),
     [((1.0, 0.0), 2), ((0.8, 0.3), 2), ((1.0, 0.5), 0), ((0.5, 0.0), 0), ((1.0, 1.0, 0.0), 3)],
 )
 def test_qualities_contradict_across_the_middle_and_one_dissent_takes_all_of_them_out(
-    qualities: tuple[float, ...], contested: int
+    qualities: tuple[float, ...], conflicting_labels: int
 ) -> None:
     settled = settle(*(make_seed(line, quality) for line, quality in enumerate(qualities)))
 
-    assert (contested, 0 if contested else 1) == (len(settled.contested), len(settled.seeds))
+    assert (conflicting_labels, 0 if conflicting_labels else 1) == (len(settled.conflicting_labels), len(settled.seeds))
     assert 1 == len(settled.skipped)
 
 

@@ -8,7 +8,7 @@ import pytest
 from fakes.builders import make_model, make_seeds, make_trait
 
 from engine.domain.model import HANDLE_MAX_LENGTH, MAX_SEEDS_PER_POLE, Seed, check_handle, digest_text
-from engine.domain.own_texts import MAX_PLANNED, OwnTexts
+from engine.domain.unlabelled_texts import MAX_PLANNED, OwnTexts
 from engine.errors import HandleError
 
 # From `printf 'naïve' | sha256sum`.

@@ -12,7 +12,7 @@ from engine.estimate.call_kinds import CallKind, Example, Spread, list_calls
 from engine.estimate.estimate import Amount, Estimate, estimate_calls, explain_budget, explain_estimate, format_estimate
 from engine.llm.client.prices import FREE, Price
 from engine.llm.client.request import Endpoint, Prompt, Request
-from engine.llm.gateway.budget import bound_call
+from engine.llm.gateway.budget import find_ceiling
 
 PRICE = Price(input_usd=1e-6, output_usd=4e-6)
 PRICED = replace(CHAT, price=PRICE)
@@ -89,7 +89,7 @@ def test_all_that_a_model_may_think_counts_in_the_bound_alone(thinking: str, roo
 
 def test_dearest_call_is_known_before_any_is_made() -> None:
     plan = make_test_plan()
-    costs = [bound_call(one.request, PRICED).usd for kind in list_calls(plan, PRICED) for one in kind.examples]
+    costs = [find_ceiling(one.request, PRICED).usd for kind in list_calls(plan, PRICED) for one in kind.examples]
 
     assert max(cost or 0.0 for cost in costs) == estimate_plan(plan, PRICED).max_call_usd
     assert estimate_plan(plan, CHAT).max_call_usd is None

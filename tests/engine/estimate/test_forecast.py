@@ -5,12 +5,12 @@ from engine.domain.progress import (
     CallBegun,
     CallEnded,
     CallsPlanned,
+    CandidatesCounted,
     EstimateMade,
     Event,
     ExpectedCalls,
     KeptCounted,
     LastCall,
-    TextsStood,
 )
 from engine.estimate.forecast import RunForecast
 
@@ -71,7 +71,7 @@ def test_time_left_is_told_where_it_is_known() -> None:
 
 
 def test_texts_that_stand_are_told_until_it_is_chosen_among_them() -> None:
-    stood: list[Event] = [CallsPlanned(8), TextsStood({POLE: 2}), TextsStood({POLE: 1})]
+    stood: list[Event] = [CallsPlanned(8), CandidatesCounted({POLE: 2}), CandidatesCounted({POLE: 1})]
     chosen = follow(*stood, KeptCounted({POLE: 1}, {POLE: 8}))
 
     assert 3 == follow(*stood).standing[POLE]

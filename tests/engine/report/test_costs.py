@@ -26,7 +26,7 @@ def test_run_is_free_where_nothing_was_paid_and_nothing_may_have_been() -> None:
     counts: tuple[dict[str, object], ...] = (
         {"unanswered_calls": 1},
         {"unpriced": {"openai/judge"}},
-        {"held_usd": 0.1},
+        {"unconfirmed_usd": 0.1},
     )
 
     assert [True, False, False] == [make_budget(0.0, None, **its).is_free for its in counts]
@@ -46,7 +46,7 @@ FREE = make_budget(0.0, 1.0)
 
 
 def test_limit_calls_without_reply_and_models_without_a_price_are_remarked() -> None:
-    budget = make_budget(0.52, 1.0, unpriced={"openai/judge"}, unanswered_calls=2, held_usd=0.01)
+    budget = make_budget(0.52, 1.0, unpriced={"openai/judge"}, unanswered_calls=2, unconfirmed_usd=0.01)
     limit, unanswered, price = list_remarks(budget)
 
     assert "$1.00" in limit

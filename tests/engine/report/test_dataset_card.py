@@ -6,8 +6,8 @@ import pytest
 from fakes.builders import make_exemplar, make_model, make_stamp, make_trait
 from markdown_it import MarkdownIt
 
-from engine.domain.own_texts import OwnTexts, TextsFile
 from engine.domain.samples import make_row
+from engine.domain.unlabelled_texts import OwnTexts, TextsFile
 from engine.report.dataset_card import render_card
 from engine.text.language import Language
 

@@ -267,4 +267,4 @@ def test_grades_are_told_with_their_breaks_or_why_there_are_none(breaks: Breaks,
 def test_trait_that_was_not_measured_is_told_why() -> None:
     unknown = Separation(Probe("clarity", None), language_known=False)
 
-    assert ("the sentence encoder does not know the language", "–") == (unknown.told_apart, unknown.grades)
+    assert ("the sentence encoder does not know the language", "–") == (unknown.separable, unknown.grades)

@@ -94,7 +94,7 @@ def test_cost_stands_beside_the_estimate() -> None:
 async def test_server_that_is_away_fails_no_run_whose_set_is_in_the_store() -> None:
     rounds = make_rounds()
     with socket.socket() as unheard:
-        # Bound and not listening: whoever connects is refused, and nobody else gets the port meanwhile.
+        # CostCeiling and not listening: whoever connects is refused, and nobody else gets the port meanwhile.
         unheard.bind(("127.0.0.1", 0))
         away = {PREFECT_API_URL: f"http://127.0.0.1:{unheard.getsockname()[1]}/api"}
         with temporary_settings(away), disable_run_logger():

@@ -21,9 +21,9 @@ from fakes.reply_tables import place_in
 from fakes.word_vectors import WordVectors
 
 from engine.asking.plan import Plan
-from engine.choosing.diversity import measure_texts, measure_variety
+from engine.choosing.diversity import measure_diversity, measure_texts
 from engine.choosing.rounds import Rounds
-from engine.domain.verdict import PoleVariety, Verdict
+from engine.domain.verdict import PoleDiversity, Verdict
 from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
@@ -37,7 +37,7 @@ def make_chosen(plan: Plan | None = None, count: int = 2) -> Rounds:
     return builders.make_rounds(plan, *(item for index in range(count) for item in make_pair(index)))
 
 
-def make_documents(folder: Path, rounds: Rounds, *variety: PoleVariety) -> tuple[Any, str]:
+def make_documents(folder: Path, rounds: Rounds, *variety: PoleDiversity) -> tuple[Any, str]:
     client = FakeClient(lambda _: Reply("", "stop", 0, 0, None))
     gateway = ModelGateway(client, place_in(folder), HeardProgress(), RunBudget(1))
     documents = make_sample_set(rounds, make_stamp(), Verdict(True, (), (), (), {}, variety), gateway).documents
@@ -46,7 +46,7 @@ def make_documents(folder: Path, rounds: Rounds, *variety: PoleVariety) -> tuple
 
 def test_variety_of_every_pole_beside_that_of_its_own_seeds_is_in_the_verdict_and_the_report(tmp_path: Path) -> None:
     rounds = make_chosen()
-    positive, negative = measure_variety(rounds, WordVectors())
+    positive, negative = measure_diversity(rounds, WordVectors())
     verdict, report = make_documents(tmp_path, rounds, positive, negative)
     found = verdict["variety"]["clarity"]["positive"]
 

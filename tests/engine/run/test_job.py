@@ -236,9 +236,9 @@ def test_seeds_that_contradict_each_other_are_left_out_of_a_job_and_named(tmp_pa
     model = load_job(settings, RunRequest(HANDLE, "from_traits", "low")).model
 
     assert ["Text two is about the saw."] == [seed.text for seed in model.seeds]
-    assert [1.0, 0.0] == [seed.quality for seed in model.contested]
-    contested, doubled = model.skipped
-    assert (True, True) == ("both sides" in contested.why, "more than once" in doubled.why)
+    assert [1.0, 0.0] == [seed.quality for seed in model.conflicting_labels]
+    conflicting_labels, doubled = model.skipped
+    assert (True, True) == ("both sides" in conflicting_labels.why, "more than once" in doubled.why)
     with pytest.raises(
         NoSeedsError, match=rf"Texts at both sides of a trait are not used: {HANDLE}/samples\.jsonl:1, "
     ):

@@ -21,7 +21,7 @@ from engine.screening.in_context_judge import (
     FLOOR,
     TOP_TOKENS,
     InContextJudge,
-    list_auditions,
+    list_calibration_examples,
     read_odds,
 )
 
@@ -134,7 +134,7 @@ async def test_judge_with_all_the_seeds_that_it_can_be_shown_is_not_measured(tmp
         assert {"clarity": ASSUMED_AUC} == await InContextJudge(unplaced(model), gateway).measure_aucs(HeardProgress())
     assert [] == client.requests
     known = (model, make_model(seeds=seeds[1:]), MODEL)
-    assert [0, 19, len(MODEL.seeds)] == [len(list_auditions(each, "clarity")) for each in known]
+    assert [0, 19, len(MODEL.seeds)] == [len(list_calibration_examples(each, "clarity")) for each in known]
 
 
 async def test_exemplar_without_an_answer_is_a_failed_cell_and_a_refused_key_an_error(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_eight_words_in_a_row_of_an_authored_sample_are_a_copy() -> None:
 def test_authored_sample_between_the_poles_or_contested_is_not_to_be_copied_either() -> None:
     positive, negative, between = (Seed("clarity", TEXTS[0], quality, "s.jsonl:1") for quality in (1.0, 0.0, 0.5))
 
-    for model in (make_model(seeds=(between,)), make_model(contested=(positive, negative))):
+    for model in (make_model(seeds=(between,)), make_model(conflicting_labels=(positive, negative))):
         assert ["seed_copy", None] == list_reasons(screen(NEAR, TEXTS[1], model=model))
 
 

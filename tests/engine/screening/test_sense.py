@@ -15,7 +15,7 @@ from engine.domain.samples import Exemplar
 from engine.domain.votes import Vote
 from engine.llm.client.request import Reply, Request
 from engine.screening.sense import (
-    SenseTrial,
+    JudgeCalibration,
     TrialText,
     find_objection,
     judge_trial,
@@ -77,7 +77,7 @@ async def test_judge_that_always_says_yes_is_not_asked_for_sense(tmp_path: Path)
     client = FakeClient(answer_yes, JUDGE)
     [nonsense], voting_judge = await judge(tmp_path, client, NONSENSE)
 
-    assert SenseTrial(JUDGE.name, 4, 8) == voting_judge.trial
+    assert JudgeCalibration(JUDGE.name, 4, 8) == voting_judge.trial
     assert "was right about 4 of 8 texts" in str(voting_judge.trial)
     assert ("own_question", QUESTIONS[0].ask) == (nonsense.reason, nonsense.detail)
     assert "sense" not in client.requests[-1].prompt.user

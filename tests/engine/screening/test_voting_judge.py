@@ -25,7 +25,7 @@ from engine.llm.client.prices import Price
 from engine.llm.client.request import REFUSED, Reply, Request
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.retrying import MAX_ATTEMPTS
-from engine.screening.sense import SenseTrial
+from engine.screening.sense import JudgeCalibration
 from engine.screening.voting_judge import (
     VOTE_TOKENS,
     VotingJudge,
@@ -73,7 +73,7 @@ def make_jury(folder: Path, answer: Answer, votes: int = 3) -> tuple[VotingJudge
 async def judge(
     voting_judge: VotingJudge, *exemplars: Exemplar, progress: HeardProgress | None = None
 ) -> list[Exemplar]:
-    voting_judge.trial = SenseTrial(JUDGE.name, 0, 0)
+    voting_judge.trial = JudgeCalibration(JUDGE.name, 0, 0)
     async with voting_judge.gateway.keeping(PLAN.plan_id):
         return await voting_judge.judge(PLAN, exemplars, progress or HeardProgress())
 

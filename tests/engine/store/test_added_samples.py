@@ -7,7 +7,7 @@ import pytest
 from fakes.s3 import S3
 from fakes.stored import HANDLE, MODEL, attach_set, write_lines, write_model
 
-from engine.asking.plan import digest_definition
+from engine.asking.plan import digest_definition_and_samples
 from engine.definitions.loader import load_model, load_outline
 from engine.definitions.outline import ADDED_FILE
 from engine.domain.model import Seed
@@ -15,7 +15,7 @@ from engine.domain.samples import make_id
 from engine.errors import DefinitionError, SampleConflictError, StoreError, UnknownModelError
 from engine.listing.samples import SampleCount, count_samples, list_samples
 from engine.store.added_samples import add_samples, find_authored, remove_added
-from engine.store.earlier.rows import read_matching
+from engine.store.index.rows import read_matching
 from engine.store.layout import DETACHED, SAMPLES
 from engine.store.store import list_sets
 from engine.system.filesystem import replace_file
@@ -130,12 +130,12 @@ def test_object_store_has_the_old_file_or_the_new_one(s3: S3, s3_uri: str) -> No
 
 
 def test_removed_samples_are_gone_and_no_other_moves(models: str, tmp_path: Path) -> None:
-    plan = digest_definition(load_model(models, HANDLE))
+    plan = digest_definition_and_samples(load_model(models, HANDLE))
     ids = add_samples(models, NOWHERE, HANDLE, [ONE, TWO, THREE])
     outline = load_outline(models, HANDLE)
     first = list_samples(models, str(tmp_path), outline, limit=3)
 
-    assert plan != digest_definition(load_model(models, HANDLE))
+    assert plan != digest_definition_and_samples(load_model(models, HANDLE))
     assert frozenset(ids[:2]) == remove_added(models, HANDLE, [*ids[:2], make_id(HANDLE, "clarity", "Own."), 7])
     assert first.next_position is not None
     rest = list_samples(models, str(tmp_path), outline, None, first.next_position)
@@ -143,7 +143,7 @@ def test_removed_samples_are_gone_and_no_other_moves(models: str, tmp_path: Path
     assert ["Own.", THREE.text] == [text for _, text, *_ in list_texts(models)]
     assert frozenset() == remove_added(models, HANDLE, ids[:2])
     remove_added(models, HANDLE, ids)
-    assert plan == digest_definition(load_model(models, HANDLE))
+    assert plan == digest_definition_and_samples(load_model(models, HANDLE))
 
 
 def test_trait_may_be_called_as_another_field(models: str) -> None:

@@ -16,13 +16,13 @@ from engine.definitions.loader import load_outline
 from engine.domain.model import Model, Pool
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, FrozenModelError, InputError, StoreError
-from engine.listing.places import find_in_model, list_touched
+from engine.listing.locations import find_in_model, list_touched
 from engine.listing.samples import FIRST, Page, Position, count_attached, list_samples
 from engine.run.job import read_pools
 from engine.store.changes import Removal, detach_set, find_detachable, remove_stored
-from engine.store.earlier.rows import read_attached
+from engine.store.garbage import collect_garbage
+from engine.store.index.rows import read_attached
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
-from engine.store.leftovers import sweep_store
 from engine.store.store import StoredSet, digest_sets, list_sets
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -170,14 +170,14 @@ def test_removal_whose_manifest_never_came_is_no_damage_and_is_finished_by_whoev
     pools = read_pools(str(store), Model(HANDLE, ()))
     assert 5 == len(pools.attached)
     if finish == "sweep":
-        [said] = sweep_store(str(store), HANDLE, TOMORROW)
+        [said] = collect_garbage(str(store), HANDLE, TOMORROW)
         assert "a removal of samples that did not end, which is finished now" in said
     else:
         remove_stored(before, Removal((other,), NOW))
     stored = find(store, "a")
     assert [1, *([] if finish == "sweep" else [3])] == [entry["row"] for entry in stored.manifest["removals"]]
     assert "dull" == stored.manifest["removals"][0]["why"]
-    assert () == sweep_store(str(store), HANDLE, TOMORROW)
+    assert () == collect_garbage(str(store), HANDLE, TOMORROW)
     assert [] == name_faults(store)
 
 

@@ -27,8 +27,8 @@ from fakes.workspace import mount_disk
 from engine.domain.model import Attached
 from engine.errors import StoreError
 from engine.store.changes import detach_set
-from engine.store.earlier.rows import read_attached
-from engine.store.leftovers import sweep_store
+from engine.store.garbage import collect_garbage
+from engine.store.index.rows import read_attached
 from engine.store.sample_set import Status
 from engine.store.store import StoredSet, find_set, list_sets, locate_set
 
@@ -66,7 +66,7 @@ def test_writer_that_is_killed_at_any_instant_loses_nothing_that_it_said_was_the
         said |= kill_writer(store, 1_000_000 * (number + 1), instants.uniform(0, 0.06))
         assert [] == name_faults(store)
         assert {ROWS} == set(count_rows(store).values())
-        swept += len(sweep_store(str(store), HANDLE, TOMORROW))
+        swept += len(collect_garbage(str(store), HANDLE, TOMORROW))
 
         assert [] == name_faults(store)
         assert [store] == list(tmp_path.iterdir())
@@ -159,15 +159,19 @@ def test_set_without_a_manifest_is_debris_that_the_next_run_of_its_model_takes_a
     attach_set(store, "rejected", ROWS, status="rejected")
     detach_set(attach_set(store, "detached", ROWS))
     before = sorted(store.rglob("*"))
-    assert () == sweep_store(str(store), HANDLE, TOMORROW) == sweep_store(str(tmp_path / "nowhere"), HANDLE, TOMORROW)
+    assert (
+        ()
+        == collect_garbage(str(store), HANDLE, TOMORROW)
+        == collect_garbage(str(tmp_path / "nowhere"), HANDLE, TOMORROW)
+    )
     debris = Path(locate_set(str(store), HANDLE, "train", "half"))
     if whole:
         Path(attach_set(store, "half", ROWS).folder, "__run__/manifest.json").unlink()
     else:
         debris.write_text("a file")
 
-    assert () == sweep_store(str(store), "u22a8.other", TOMORROW)
+    assert () == collect_garbage(str(store), "u22a8.other", TOMORROW)
     assert debris.exists()
-    [said] = sweep_store(str(store), HANDLE, TOMORROW)
+    [said] = collect_garbage(str(store), HANDLE, TOMORROW)
     assert said.startswith(f"{debris}: a set without a manifest")
     assert (before, [store]) == (sorted(store.rglob("*")), list(tmp_path.iterdir()))

@@ -8,9 +8,9 @@ from fakes.stored import HANDLE, TOMORROW, attach_set, name_faults
 from engine.errors import StoreError
 from engine.listing.samples import count_attached
 from engine.store.changes import detach_set, find_detachable
-from engine.store.earlier.rows import read_attached
+from engine.store.garbage import collect_garbage
+from engine.store.index.rows import read_attached
 from engine.store.layout import DETACHED, HASHES, MANIFEST, REJECTED, SAMPLES
-from engine.store.leftovers import sweep_store
 from engine.store.store import check_writable, find_set, list_sets, locate_pool
 from engine.system.filesystem import open_folder
 
@@ -65,7 +65,7 @@ def test_server_that_breaks_after_any_request_leaves_a_whole_set_or_none(
     """Where nothing was there before, every second try finds what the one before has left."""
     for changes in range(20):
         if before:
-            sweep_store(store, HANDLE, TOMORROW)
+            collect_garbage(store, HANDLE, TOMORROW)
             attach_set(store, "new", status="rejected")
         s3.changes_left = changes
         try:
@@ -79,14 +79,14 @@ def test_server_that_breaks_after_any_request_leaves_a_whole_set_or_none(
         runs = ["new", "old"] if whole else ["old"]
         assert runs == list_runs(store)
         if changes % 2:
-            sweep_store(store, HANDLE, TOMORROW)
+            collect_garbage(store, HANDLE, TOMORROW)
             assert [] == name_faults(store)
             assert runs == list_runs(store)
         if whole:
             break
     assert whole
     assert changes >= FILES
-    assert () == sweep_store(store, HANDLE, TOMORROW)
+    assert () == collect_garbage(store, HANDLE, TOMORROW)
 
 
 def test_debris_is_named_by_verify_and_cleaned_by_the_next_run_of_its_model(store: str, s3: S3) -> None:
@@ -99,9 +99,9 @@ def test_debris_is_named_by_verify_and_cleaned_by_the_next_run_of_its_model(stor
 
     assert [MANIFEST, REJECTED] == list_files(store, "retried")
     assert ["a set without a manifest, so debris"] == name_faults(store)
-    assert () == sweep_store(store, "u22a8.other", TOMORROW)
+    assert () == collect_garbage(store, "u22a8.other", TOMORROW)
     assert [HASHES, REJECTED, SAMPLES] == list_files(store, "half")
-    [said] = sweep_store(store, HANDLE, TOMORROW)
+    [said] = collect_garbage(store, HANDLE, TOMORROW)
     assert "run=half: a set without a manifest" in said
     assert [] == list_files(store, "half")
 
@@ -121,7 +121,7 @@ def test_detaching_that_breaks_after_any_request_leaves_the_set_attached_or_not(
             s3.heal()
         seen = list_runs(store)
         assert seen in ([run_id, "old"], ["old"])
-        sweep_store(store, HANDLE, TOMORROW)
+        collect_garbage(store, HANDLE, TOMORROW)
 
         assert [] == name_faults(store)
         assert seen == list_runs(store)

@@ -21,7 +21,7 @@ from fakes.stored import HANDLE, TOMORROW, attach_set, name_faults, write_model
 from engine.definitions.loader import load_outline
 from engine.errors import StoreError
 from engine.listing.samples import FIRST, Position, count_attached, list_samples
-from engine.store.leftovers import sweep_store
+from engine.store.garbage import collect_garbage
 
 REMOVED = choose(once=20, at_length=200)
 KILLS = choose(once=5, at_length=50)
@@ -117,7 +117,7 @@ def test_removal_that_is_killed_at_any_instant_leaves_the_set_before_or_after_it
         assert [] == name_faults(watched.store)
         watched.check(watched.read_file)
         watched.check(lambda: list(watched.walk_pages()))
-        swept += len(sweep_store(str(watched.store), HANDLE, TOMORROW))
+        swept += len(collect_garbage(str(watched.store), HANDLE, TOMORROW))
         # It may have been killed between its last step and its word of it.
         texts = list(watched.walk_pages())
         finished += watched.begun.value > watched.done.value and texts == watched.left(watched.begun.value)
@@ -149,7 +149,7 @@ def test_server_that_breaks_after_any_request_leaves_the_set_before_or_after_it(
         seen.add("before" if text in watched.walk_pages() else "after")
         # Whoever comes next, a run or another removal, finishes what has begun.
         if changes % 2:
-            sweep_store(s3_uri, HANDLE, TOMORROW)
+            collect_garbage(s3_uri, HANDLE, TOMORROW)
             assert [] == name_faults(s3_uri)
         remove_text(s3_uri, run_id, text)
         watched.done.value += 1

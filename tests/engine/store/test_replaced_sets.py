@@ -9,11 +9,11 @@ import pytest
 from fakes.stored import HANDLE, attach_set, name_faults, write_model
 
 from engine.errors import FrozenModelError
-from engine.listing.places import find_places
+from engine.listing.locations import find_locations
 from engine.listing.samples import FIRST_ATTACHED, count_attached, walk_attached
 from engine.store.changes import detach_replaced, find_detachable, finish_change
+from engine.store.garbage import collect_garbage
 from engine.store.layout import DETACHED, SAMPLES
-from engine.store.leftovers import sweep_store
 from engine.store.store import find_set, list_newer, list_replaced, list_sets, locate_pool
 from engine.store.writers import lock_model
 
@@ -48,8 +48,8 @@ def test_what_is_replaced_is_seen_by_nobody_and_detached_by_the_next_run(
         find_detachable(str(models), store, "c")
     detachable = find_detachable(str(models), store, "b")
     number = pq.read_table(before[0].file(SAMPLES))["id"][0].as_py()
-    shown = find_places(str(models), store, number, HANDLE, None)
-    swept = sweep_store(store, HANDLE, datetime.now(UTC))
+    shown = find_locations(str(models), store, number, HANDLE, None)
+    swept = collect_garbage(store, HANDLE, datetime.now(UTC))
 
     assert [["a", "b"], ["c"], ["c"]] == seen
     assert (["attached"] * 2, "b") == ([stored.status for stored in found if stored], detachable.run_id)
@@ -58,7 +58,7 @@ def test_what_is_replaced_is_seen_by_nobody_and_detached_by_the_next_run(
     assert 2 == sum("since run c has replaced it" in line for line in swept)
     assert [["c"], []] == [name_runs(tmp_path), name_faults(tmp_path)]
     assert [False, True] * 2 == [Path(item.folder, name).exists() for item in before for name in (SAMPLES, DETACHED)]
-    assert () == sweep_store(store, HANDLE, datetime.now(UTC))
+    assert () == collect_garbage(store, HANDLE, datetime.now(UTC))
 
 
 def test_proposal_replaces_nothing_before_it_is_attached(tmp_path: Path) -> None:

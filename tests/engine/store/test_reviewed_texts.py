@@ -7,10 +7,10 @@ from pathlib import Path
 
 from fakes.builders import make_exemplar, make_model, make_stamp, make_trait
 
-from engine.asking.plan import digest_definition
+from engine.asking.plan import digest_definition_and_samples
 from engine.domain.model import Pool
 from engine.domain.samples import Row, make_row
-from engine.review.settle import PersonReview, add_decisions, settle
+from engine.review.apply import PersonReview, add_decisions, settle
 from engine.run.job import read_pools
 from engine.store.changes import Removal, detach_set, remove_stored
 from engine.store.proposals import Said, attach_proposal, keep_decision, read_decisions, reject_proposal
@@ -51,7 +51,7 @@ def test_what_a_person_accepted_teaches_at_its_pole_while_it_is_attached_for_tra
 
     assert {TEXTS[0]: 1.0, TEXTS[2]: 0.0, TEXTS[3]: 1.0} == read()
     assert {} == read(teach=False)
-    assert digest_definition(MODEL) == digest_definition(read_pools(str(tmp_path), MODEL, True))
+    assert digest_definition_and_samples(MODEL) == digest_definition_and_samples(read_pools(str(tmp_path), MODEL, True))
     remove_stored(stored, Removal((rows[0]["id"],), datetime.now(UTC)))
     assert {TEXTS[2]: 0.0, TEXTS[3]: 1.0} == read()
     detach_set(list_sets(str(tmp_path), HANDLE, "train")[0])

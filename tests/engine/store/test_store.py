@@ -23,8 +23,8 @@ from engine.domain.samples import REJECTED_SCHEMA, SAMPLE_SCHEMA, Row, make_id, 
 from engine.errors import StoreError
 from engine.store.changes import detach_set
 from engine.store.commit import STAGING
-from engine.store.earlier.rows import read_attached
-from engine.store.earlier.samples import open_samples
+from engine.store.index.rows import read_attached
+from engine.store.index.samples import open_samples
 from engine.store.layout import CARD, HASHES, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
 from engine.store.sample_set import GROUP_ROWS, SampleSet, Status, read_manifest, write_parquet
 from engine.store.store import PROBE, check_writable, digest_sets, list_sets, locate_set, write_set

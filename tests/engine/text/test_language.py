@@ -7,7 +7,7 @@ import pytest
 from fakes.builders import make_model, make_seeds, make_trait
 
 from engine.domain.model import Brief, Model, Seed
-from engine.domain.own_texts import OwnTexts
+from engine.domain.unlabelled_texts import OwnTexts
 from engine.text.language import Language, decide_language, detect_language, find_other_language
 
 GERMAN = ("Der Ton der Antwort ist höflich.", "Danke, das hilft mir sehr weiter.", "Wir melden uns morgen bei Ihnen.")
@@ -98,4 +98,4 @@ def test_text_in_another_language_is_found(text: str, expected: str, found: str 
 
 
 def test_the_encoder_knows_fifteen_languages() -> None:
-    assert [True, True, False] == [Language(tag).encoder_has_say for tag in ("pt-BR", "zh-Hant", "hi")]
+    assert [True, True, False] == [Language(tag).encoder_supports_language for tag in ("pt-BR", "zh-Hant", "hi")]

@@ -17,7 +17,7 @@ from engine.domain.model import Pool
 from engine.domain.samples import make_row
 from engine.errors import DefinitionError, InputError
 from engine.settings import Settings
-from engine.store.earlier.rows import read_attached
+from engine.store.index.rows import read_attached
 from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, list_sets, write_set
 from expectations.frames import make_whole_frame

@@ -20,7 +20,7 @@ from engine.domain.verdict import SkipReason
 from engine.estimate.estimate import OTHER_SECONDS
 from engine.estimate.speeds import keep_speeds
 from engine.settings import read_settings
-from flows.backfills.terminal import BackfillProgress, Outlook, describe_begin, look_ahead
+from flows.backfills.terminal import BackfillEstimate, BackfillProgress, describe_begin, estimate_backfill
 from flows.backfills.worker import TELL
 
 
@@ -44,7 +44,7 @@ def tell(progress: BackfillProgress, *rows: ModelRow) -> None:
 def test_models_passed_over_for_one_reason_are_one_line_and_no_rows(capsys: pytest.CaptureFixture[str]) -> None:
     handles = [f"u22a8.{letter}" for letter in "abcde"]
     skipped = {handle: SkipReason("It has a set") for handle in handles}
-    told = describe_begin(Outlook((), skipped, ()), BackfillRequest(namespace="u22a8"))
+    told = describe_begin(BackfillEstimate((), skipped, ()), BackfillRequest(namespace="u22a8"))
     progress = BackfillProgress(5, skipped)
     tell(progress, *(ModelRow(handle, "skipped", note="It has a set") for handle in [*handles, "u22a8.f"]))
 
@@ -100,9 +100,9 @@ def test_mistake_is_told_before_anything_starts(run_command: Command, typed: lis
 @pytest.mark.usefixtures("_priced")
 def test_begin_tells_models_calls_cost_and_limits(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     request = BackfillRequest(namespace=NAMESPACE, effort="low", models_at_once=3, max_cost_usd=20.0)
-    unknown = look_ahead(read_settings(), request)
+    unknown = estimate_backfill(read_settings(), request)
     keep_speeds(read_settings(), {(f"{provider.model}@{provider.url}", "none", False): [3.0] * 8})
-    outlook = look_ahead(read_settings(), request)
+    outlook = estimate_backfill(read_settings(), request)
     all_at_once = outlook.find_seconds(3) or 0.0
     head, estimate, limits = describe_begin(outlook, request).splitlines()
 
@@ -115,7 +115,7 @@ def test_begin_tells_models_calls_cost_and_limits(provider: Provider, monkeypatc
     assert (None, round(outlook.estimates[0].seconds or 0.0)) == (unknown.find_seconds(3), round(all_at_once))
     # A limit on the rate is one for all: as many at a time take no less.
     monkeypatch.setenv("EXEMPLARS_REQUESTS_PER_MINUTE", "60")
-    limited = look_ahead(read_settings(), request)
+    limited = estimate_backfill(read_settings(), request)
     assert OTHER_SECONDS + 1.5 * limited.total.likely.calls <= (limited.find_seconds(3) or 0.0)
     assert outlook.scale(outlook.total.likely.calls) == 3 * outlook.estimates[0].total.likely.calls
     assert "Limits on cost: $1.00 for each model, $20.00 for all together" == limits

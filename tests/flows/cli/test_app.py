@@ -149,7 +149,7 @@ def test_first_look_shows_texts_and_leaves_a_page_alone(
     assert re.search(r"\d × wrong language: It is not in the model's language", rejected.text)
     assert "[wrong language]" in rejected.text
     assert first.startswith("<!doctype html>")
-    assert '"take_off":""' in first
+    assert '"removable":""' in first
     assert "A first look: 12 of 12 texts stand" in first
     for other in ("Nothing attached", "lacking after", "The gate"):
         assert other not in page.read_text()

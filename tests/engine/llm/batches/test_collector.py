@@ -19,12 +19,12 @@ from engine.errors import (
     RateLimitedError,
     RequestRefusedError,
 )
-from engine.llm.batches.collector import BUSY, NO_FILE, Pass, collect
+from engine.llm.batches.collector import BUSY, NO_FILE, CollectResult, collect
 from engine.llm.batches.ledger import PAGE, intend, take_lease
 from engine.llm.batches.outbox import BatchRow, Outbox
-from engine.llm.batches.wire import Answer
+from engine.llm.batches.provider import Answer
 from engine.llm.client.request import Reply
-from engine.llm.replies.replies import Lost, ReplyStore
+from engine.llm.replies.replies import ReplyStore, UnconfirmedCalls
 from engine.settings import DatabaseUrl
 
 HOUR = 3600.0
@@ -45,7 +45,7 @@ class Site:
     def __init__(self, place: DatabaseUrl) -> None:
         self.place, self.outbox, self.provider, self.clock = place, Outbox(place), FakeProvider(), Clock()
 
-    async def collect(self, after: float = 0.0, sends: bool = True) -> Pass:
+    async def collect(self, after: float = 0.0, sends: bool = True) -> CollectResult:
         self.clock.offset += after
         told = await collect(self.outbox, self.provider.open, self.clock, sends)
         # Whatever happened: nobody has the lease.
@@ -64,7 +64,7 @@ class Site:
     def count(self, plan_id: str = "plan-1") -> dict[str, int]:
         return dict(count_lines(self.outbox, plan_id))
 
-    def read(self, plan_id: str = "plan-1") -> tuple[int, float, Lost]:
+    def read(self, plan_id: str = "plan-1") -> tuple[int, float, UnconfirmedCalls]:
         """How many replies are kept, what they cost, and what is lost."""
         with ReplyStore(self.place, plan_id) as kept:
             count = run_sql(self.place, "SELECT count(*) FROM exemplars_replies WHERE plan_id = :p", p=plan_id)[0][0]
@@ -94,8 +94,8 @@ async def test_lines_of_all_runs_go_in_one_batch_whose_replies_are_kept_under_th
     assert "1 batch sent, 0 replies kept" == str(told)
     row = site.batch
     assert ("created", "batch-0", 607, 0) == (row.state, row.remote_id, row.lines, row.done)
-    assert (round(607 * BOUND_USD, 6), row.created_at) == (round(row.bound_usd, 6), (row.until or 0) - 24 * HOUR)
-    assert (0, 0.0, Lost()) == site.read()
+    assert (round(607 * BOUND_USD, 6), row.created_at) == (round(row.ceiling_usd, 6), (row.until or 0) - 24 * HOUR)
+    assert (0, 0.0, UnconfirmedCalls()) == site.read()
 
     # It is due after a minute, then ever more seldom.
     await site.collect()
@@ -108,7 +108,7 @@ async def test_lines_of_all_runs_go_in_one_batch_whose_replies_are_kept_under_th
     told = await site.collect(HOUR)
     assert (0, 607, False, ()) == (told.sent, told.kept, told.is_open, told.said)
     assert ({"done": 600}, {"done": 7}, "over") == (site.count(), site.count("plan-2"), site.batch.state)
-    assert ((600, 0.6, Lost()), [(True, 607)]) == (site.read(), site.count_calls())
+    assert ((600, 0.6, UnconfirmedCalls()), [(True, 607)]) == (site.read(), site.count_calls())
     with ReplyStore(site.place, "plan-1") as kept:
         assert (REPLY, REPLY) == (kept.find("key 0"), kept.find("key 599"))
     assert ["run of plan-1", "run of plan-2"] == list_ready(site.outbox)
@@ -133,7 +133,7 @@ async def test_lines_without_a_reply_wait_once_more_or_are_asked_live(site: Site
     lines = site.outbox.list_lines("plan-1")
     assert ["live", "sent", "sent"] == [lines[key][0] for key in ("key 2", "key 1", "key 4")]
     # Of the reply that tells no tokens the bound is what it cost; the call of what is asked live is dropped.
-    assert ((2, 0.001 + BOUND_USD, Lost()), [(False, 2), (True, 2)]) == (site.read(), site.count_calls())
+    assert ((2, 0.001 + BOUND_USD, UnconfirmedCalls()), [(False, 2), (True, 2)]) == (site.read(), site.count_calls())
     assert {2, 5} == {row.lines for row in site.batches}
     site.provider.end()
     told = await site.collect(61)
@@ -161,7 +161,7 @@ async def test_two_answers_to_a_line_and_answers_of_others_count_once_or_not(sit
     site.provider.answer = lambda line: Answer(line, next(told, REPLY))
     site.provider.end()
     assert PAGE + 1 == (await site.collect(61)).kept
-    assert (PAGE + 1, round(0.001 * (PAGE + 1), 9), Lost()) == site.read()
+    assert (PAGE + 1, round(0.001 * (PAGE + 1), 9), UnconfirmedCalls()) == site.read()
     [key] = [key for key in site.outbox.list_lines("plan-1") if digest("plan-1", int(key[4:])) == remote.lines[0]]
     with ReplyStore(site.place, "plan-1") as kept:
         assert first == kept.find(key)
@@ -177,7 +177,7 @@ async def test_read_that_breaks_goes_on_and_counts_nothing_twice(site: Site) -> 
     assert (PAGE, {"done": PAGE, "sent": PAGE + 10}) == (told.kept, site.count())
     assert ["The connection broke. It is tried again"] == [said.rpartition(": ")[2] for said in told.said]
     assert PAGE + 10 == (await site.collect()).kept
-    assert (2 * PAGE + 10, round(0.001 * (2 * PAGE + 10), 9), Lost()) == site.read()
+    assert (2 * PAGE + 10, round(0.001 * (2 * PAGE + 10), 9), UnconfirmedCalls()) == site.read()
 
 
 async def test_create_whose_answer_is_lost_is_looked_for_and_adopted(site: Site) -> None:
@@ -306,7 +306,7 @@ async def test_batch_without_a_file_is_waited_for_for_a_quarter_of_an_hour_then_
 
     assert {("live", NO_FILE)} == set(site.outbox.list_lines("plan-1").values())
     assert ({2: 3}, ["over"] * 2) == (Counter(site.provider.submitted.values()), [row.state for row in site.batches])
-    assert (0, 0.0, Lost()) == site.read()
+    assert (0, 0.0, UnconfirmedCalls()) == site.read()
 
 
 async def test_file_that_follows_its_batch_is_read_and_nothing_is_sent_again(site: Site) -> None:
@@ -400,7 +400,7 @@ async def test_sent_lines_of_a_run_that_has_ended_are_kept_and_do_not_wait_again
     site.provider.end()
     told = await site.collect(61)
     assert (0, 1, False) == (told.sent, told.kept, told.is_open)
-    assert ({}, (1, 0.001, Lost())) == (site.count(), site.read())
+    assert ({}, (1, 0.001, UnconfirmedCalls())) == (site.count(), site.read())
     assert [] == run_sql(site.place, "SELECT 1 FROM exemplars_lines")
 
 

@@ -18,7 +18,7 @@ from fakes.long import LONG, choose, longer
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS
 from fakes.reply_tables import run_sql
 
-from engine.llm.batches.forms import Place, digest_key
+from engine.llm.batches.account import BatchAccount, digest_key
 from engine.llm.batches.ledger import LEASE_SECONDS, PAGE
 from engine.llm.batches.outbox import Outbox
 from engine.llm.client.prices import Price
@@ -45,7 +45,7 @@ class Bill:
 
     server: BatchServer
     place: DatabaseUrl
-    model: Place
+    model: BatchAccount
     offset: float = 0.0
     lines: int = 0
 

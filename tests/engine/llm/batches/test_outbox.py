@@ -28,7 +28,7 @@ from engine.llm.batches.outbox import Outbox, list_awaited
 from engine.llm.client.request import Reply
 from engine.llm.replies.admin import list_cache, list_prunable, remove_plans
 from engine.llm.replies.changes import DEAD_SECONDS, SharedLimit
-from engine.llm.replies.replies import Lost, ReplyStore
+from engine.llm.replies.replies import ReplyStore, UnconfirmedCalls
 from engine.settings import DatabaseUrl
 
 LATER = datetime(2400, 1, 1, tzinfo=UTC)
@@ -81,7 +81,7 @@ async def test_what_is_out_counts_under_the_limit_of_a_backfill_and_is_not_lost(
     with Outbox(place) as outbox:
         assert 90 == await asyncio.to_thread(queue, outbox, 90, limit=LIMIT)
         with ReplyStore(place, "plan-1") as kept, ReplyStore(place, "other") as other:
-            assert (Lost(), 0.0) == (kept.lost, kept.kept_usd)
+            assert (UnconfirmedCalls(), 0.0) == (kept.lost, kept.kept_usd)
             other.abandon(await other.begin(0.1, LIMIT))
             with pytest.raises(SharedBudgetError, match=r"\$1\.0000 of it is spent"):
                 await kept.begin(0.01, LIMIT)

@@ -25,9 +25,9 @@ from engine.errors import (
     RateLimitedError,
     RequestRefusedError,
 )
-from engine.llm.batches.forms import Place, find_place
-from engine.llm.batches.wire import Answer, Line, Wire
-from engine.llm.batches.wires import open_wire
+from engine.llm.batches.account import BatchAccount, find_account
+from engine.llm.batches.provider import Answer, BatchProvider, Line
+from engine.llm.batches.providers import open_provider
 from engine.llm.client.batch_client import BETA, BatchClient
 from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.client.prices import Price, find_price
@@ -63,15 +63,15 @@ async def write_lines(server: BatchServer, model: str = GPT, count: int = 4) -> 
 
 
 @asynccontextmanager
-async def opened(server: BatchServer, model: str = GPT, key: str = SECRET) -> AsyncIterator[Wire]:
-    wire = open_wire(find_place(replace(place_of(server, model), api_key=key)), key)
+async def opened(server: BatchServer, model: str = GPT, key: str = SECRET) -> AsyncIterator[BatchProvider]:
+    wire = open_provider(find_account(replace(place_of(server, model), api_key=key)), key)
     try:
         yield wire
     finally:
         await wire.close()
 
 
-async def submit(wire: Wire, lines: list[Line], key: str = "key") -> str:
+async def submit(wire: BatchProvider, lines: list[Line], key: str = "key") -> str:
     return await wire.create(key, await wire.upload(key, lines), lines)
 
 
@@ -165,7 +165,7 @@ async def test_create_that_fails_says_whether_it_may_be_accepted_and_is_never_se
 @EACH
 async def test_server_that_is_not_there_has_accepted_nothing(server: BatchServer, model: str) -> None:
     endpoint = replace(place_of(server, model), api_base=f"http://127.0.0.1:{find_free_port()}/v1")
-    wire = open_wire(find_place(endpoint), SECRET)
+    wire = open_provider(find_account(endpoint), SECRET)
     with pytest.raises(ProviderUnavailableError) as raised:
         await wire.create("key", "file", await write_lines(server, model))
     await wire.close()
@@ -358,7 +358,7 @@ async def test_batch_of_another_key_is_not_there_and_its_place_is_not_opened(ser
             await wire.look(number)
         assert await wire.find("key", server.clock(), ["a"], []) is None
     with pytest.raises(CredentialsError, match="was asked by another key"):
-        open_wire(find_place(place_of(server, model)), "sk-another-0123456789abcdef")
+        open_provider(find_account(place_of(server, model)), "sk-another-0123456789abcdef")
 
 
 @EACH
@@ -417,7 +417,7 @@ async def test_answers_body_is_read_however_a_server_puts_it(server: BatchServer
 )
 def test_model_without_batches_is_refused_in_a_sentence(endpoint: Endpoint, why: str) -> None:
     with pytest.raises(InputError, match=why) as raised:
-        find_place(endpoint)
+        find_account(endpoint)
 
     assert str(raised.value).startswith(f"{endpoint.name} takes no batches: ")
     assert "secret-word" not in str(raised.value)
@@ -426,10 +426,10 @@ def test_model_without_batches_is_refused_in_a_sentence(endpoint: Endpoint, why:
 def test_place_has_the_listed_price_of_a_batch_unless_a_setting_says_another(monkeypatch: pytest.MonkeyPatch) -> None:
     endpoint = Endpoint(GPT, GPT, "", price=find_price(GPT))
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    place = find_place(endpoint)
+    place = find_account(endpoint)
 
     assert Price(2e-7, 8e-7, 1e-7) == place.price
-    assert Price(1.0, 1.0) == find_place(replace(endpoint, price=Price(1.0, 1.0))).price
-    assert find_place(replace(endpoint, api_key=SECRET)) == place == Place.from_json(place.to_json())
+    assert Price(1.0, 1.0) == find_account(replace(endpoint, price=Price(1.0, 1.0))).price
+    assert find_account(replace(endpoint, api_key=SECRET)) == place == BatchAccount.from_json(place.to_json())
     assert SECRET not in place.to_json()
-    assert "openai" == find_place(replace(endpoint, model="gpt-4.1-mini")).form
+    assert "openai" == find_account(replace(endpoint, model="gpt-4.1-mini")).form

@@ -13,11 +13,11 @@ from engine.llm.gateway.budget import Budget, RunBudget
 
 
 def make_shared_budget(max_usd: float | None) -> Budget:
-    return Budget(max_usd, lambda bound_usd: SharedBudgetError(f"no ${bound_usd:g} left"))
+    return Budget(max_usd, lambda ceiling_usd: SharedBudgetError(f"no ${ceiling_usd:g} left"))
 
 
-async def call(budget: RunBudget, bound_usd: float, cost_usd: float, answered: asyncio.Event | None = None) -> None:
-    async with budget.reserving(bound_usd):
+async def call(budget: RunBudget, ceiling_usd: float, cost_usd: float, answered: asyncio.Event | None = None) -> None:
+    async with budget.reserving(ceiling_usd):
         if answered is not None:
             await answered.wait()
         budget.count(Reply("", "stop", cost_usd=cost_usd), reused=False)
@@ -65,14 +65,14 @@ async def test_limit_is_never_passed_by_calls_that_end_in_any_order(
 ) -> None:
     budget, paid, highest = RunBudget(4, limit), [], Fraction(0)
 
-    async def ask(bound_usd: float, share: float) -> None:
+    async def ask(ceiling_usd: float, share: float) -> None:
         nonlocal highest
-        async with budget.reserving(bound_usd):
+        async with budget.reserving(ceiling_usd):
             # Cheap calls end first.
             for _ in range(int(10 * share)):
                 await asyncio.sleep(0)
-            paid.append(Fraction(share * bound_usd))
-            budget.count(Reply("", "stop", cost_usd=share * bound_usd), reused=False)
+            paid.append(Fraction(share * ceiling_usd))
+            budget.count(Reply("", "stop", cost_usd=share * ceiling_usd), reused=False)
             highest = max(highest, sum(paid, Fraction(0)))
 
     ended = await asyncio.gather(*(ask(*call) for call in calls), return_exceptions=True)

@@ -31,7 +31,7 @@ from engine.errors import (
 )
 from engine.llm.client.prices import Price
 from engine.llm.client.request import REFUSED, Endpoint, Prompt, Reply, Request
-from engine.llm.gateway.budget import RunBudget, bound_call
+from engine.llm.gateway.budget import RunBudget, find_ceiling
 from engine.llm.gateway.metered import ENDING_SECONDS
 from engine.llm.gateway.model_gateway import ModelGateway, SharedModels
 from engine.llm.gateway.retrying import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS, MAX_MALFORMED, MAX_MALFORMED_FIRST
@@ -330,7 +330,7 @@ async def test_each_call_counts_at_what_it_can_have_cost(
     outcomes = await ask_many(gateway, 4)
 
     assert (made, 4 - made) == count_kinds(outcomes)
-    assert (unanswered, 0.01 * unanswered) == (gateway.budget.unanswered_calls, gateway.budget.held_usd)
+    assert (unanswered, 0.01 * unanswered) == (gateway.budget.unanswered_calls, gateway.budget.unconfirmed_usd)
     assert pytest.approx(0.03) == gateway.budget.spent_usd
     said = str(outcomes[-1])
     for part in ("limit of $0.035", "$0.0300 is spent", "could cost $0.0100", "Raise EXEMPLARS_MAX_COST_USD"):
@@ -348,7 +348,7 @@ async def test_what_earlier_runs_of_the_plan_spent_counts_whenever_it_is_asked_f
     gateway, client = make_priced(place, 0.065)
 
     assert (1, 7) == count_kinds(await ask_many(gateway, 8))
-    assert (1, 1, 0.03) == (len(client.requests), gateway.budget.unanswered_calls, gateway.budget.held_usd)
+    assert (1, 1, 0.03) == (len(client.requests), gateway.budget.unanswered_calls, gateway.budget.unconfirmed_usd)
 
 
 async def test_without_a_limit_or_a_price_nothing_is_stopped_and_the_model_is_named(place: DatabaseUrl) -> None:
@@ -394,7 +394,7 @@ async def test_every_try_enters_with_all_that_it_can_take_and_gives_back_what_it
     await ask_once(gateway)
     await ask_once(gateway)
 
-    most = bound_call(REQUEST, CHAT).tokens
+    most = find_ceiling(REQUEST, CHAT).tokens
     assert [most, most] == rate_limiter.entered
     assert [most, most - REPLY.prompt_tokens - REPLY.completion_tokens] == rate_limiter.returned
 

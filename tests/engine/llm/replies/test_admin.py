@@ -22,7 +22,7 @@ from engine.llm.replies.admin import (
     list_prunable,
     remove_plans,
 )
-from engine.llm.replies.changes import DEAD_SECONDS, Opening, SharedLimit, apply_changes
+from engine.llm.replies.changes import DEAD_SECONDS, PlanSession, SharedLimit, apply_changes
 from engine.llm.replies.database import Database
 from engine.llm.replies.replies import ReplyStore
 from engine.settings import DatabaseUrl
@@ -145,7 +145,7 @@ def test_removal_waits_for_an_opening_that_is_not_committed_yet(place: DatabaseU
     listed, opened, committing = list_cache(place), Event(), Event()
 
     def open_plan(connection: Connection) -> None:
-        apply_changes(connection, [Opening("of another machine", "opened", HANDLE)])
+        apply_changes(connection, [PlanSession("of another machine", "opened", HANDLE)])
         opened.set()
         committing.wait()
 

@@ -43,7 +43,7 @@ async def test_database_that_goes_away_ends_the_run_with_what_to_do_and_the_next
         gate.open()
         with ReplyStore(place, PLAN) as kept:
             assert (REPLY, None) == (kept.find("a"), kept.find("b"))
-            assert (1, 0.5) == (kept.lost.calls, kept.lost.bound_usd)
+            assert (1, 0.5) == (kept.lost.calls, kept.lost.ceiling_usd)
 
 
 def test_database_that_cannot_be_had_is_an_error_at_once_and_tells_no_password() -> None:

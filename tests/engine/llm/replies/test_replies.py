@@ -14,7 +14,7 @@ from fakes.workspace import mount_disk
 
 from engine.errors import StoreError
 from engine.llm.client.request import Reply
-from engine.llm.replies.replies import Lost, ReplyStore
+from engine.llm.replies.replies import ReplyStore, UnconfirmedCalls
 from engine.settings import REPLIES_FILE, DatabaseUrl
 
 REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01, odds={"good": -0.5})
@@ -27,7 +27,7 @@ def find_all(place: DatabaseUrl, keys: list[str]) -> dict[str, Reply]:
         return {key: reply for key in keys if (reply := kept.find(key)) is not None}
 
 
-def read_lost(place: DatabaseUrl) -> Lost:
+def read_lost(place: DatabaseUrl) -> UnconfirmedCalls:
     with ReplyStore(place, PLAN) as kept:
         return kept.lost
 
@@ -48,28 +48,28 @@ async def test_costs_of_kept_replies_are_summed_without_those_that_have_no_price
         for key, cost_usd in (("a", 0.25), ("b", None), ("c", 0.5)):
             await kept.keep(key, Reply("one", "stop", cost_usd=cost_usd), await kept.begin(1.0))
     with ReplyStore(place, PLAN) as kept:
-        assert (0.75, Lost()) == (kept.kept_usd, kept.lost)
+        assert (0.75, UnconfirmedCalls()) == (kept.kept_usd, kept.lost)
 
 
 async def test_call_that_did_not_end_is_lost_for_every_later_opening(place: DatabaseUrl) -> None:
     with ReplyStore(place, PLAN) as kept:
         begun = await kept.begin(0.5)
         # One in flight elsewhere is not lost, nor is one that has ended.
-        assert Lost() == read_lost(place)
+        assert UnconfirmedCalls() == read_lost(place)
         await kept.keep("key", REPLY, begun)
         await kept.keep("key", OTHER, await kept.begin(0.5))
         await kept.drop(await kept.begin(None))
-    assert Lost() == read_lost(place)
+    assert UnconfirmedCalls() == read_lost(place)
 
     with ReplyStore(place, PLAN) as kept:
         kept.abandon(await kept.begin(0.5))
         # Its note is kept before this one.
         await kept.drop(await kept.begin(0.25))
-        assert Lost(1, 0.5) == read_lost(place)
-        for bound_usd in (None, 0.25, 1.0):
-            await kept.begin(bound_usd)
-        assert Lost() == kept.lost
-    assert [Lost(4, 1.75)] * 2 == [read_lost(place) for _ in range(2)]
+        assert UnconfirmedCalls(1, 0.5) == read_lost(place)
+        for ceiling_usd in (None, 0.25, 1.0):
+            await kept.begin(ceiling_usd)
+        assert UnconfirmedCalls() == kept.lost
+    assert [UnconfirmedCalls(4, 1.75)] * 2 == [read_lost(place) for _ in range(2)]
 
 
 async def test_call_that_is_given_up_before_it_is_noted_is_not_lost(place: DatabaseUrl) -> None:
@@ -85,13 +85,13 @@ async def test_call_that_is_given_up_before_it_is_noted_is_not_lost(place: Datab
                 if isinstance(number, int):
                     await kept.drop(number)
 
-    assert Lost() == read_lost(place)
+    assert UnconfirmedCalls() == read_lost(place)
 
 
 @longer
 def test_what_was_kept_outlives_a_kill_and_what_was_in_flight_is_lost(place: DatabaseUrl) -> None:
     rng = random.Random(20261126)
-    before = Lost()
+    before = UnconfirmedCalls()
     for number in range(ROUNDS):
         said = kill_after(start_writer(place, f"{number}-"), rng.randrange(1, 600))
         begun, kept = read_begun(said), read_kept(said)
@@ -101,7 +101,7 @@ def test_what_was_kept_outlives_a_kill_and_what_was_in_flight_is_lost(place: Dat
         assert {key: make_reply(key) for key in kept} == {key: found.get(key) for key in kept}
         assert all(make_reply(key) == reply for key, reply in found.items())
         assert len(set(begun) - set(found)) <= lost.calls - before.calls <= WRITERS
-        assert lost.calls == lost.bound_usd
+        assert lost.calls == lost.ceiling_usd
         before = lost
 
 
@@ -156,4 +156,4 @@ async def test_reply_that_was_paid_for_twice_counts_twice_and_the_first_stands(p
         pairs = [await asyncio.gather(one.keep(key, OTHER), other.keep(key, Reply("three", "stop"))) for key in "bcd"]
         assert all(pair[0] == pair[1] for pair in pairs)
     with ReplyStore(place, PLAN) as kept:
-        assert (1.25, Lost()) == (kept.kept_usd, kept.lost)
+        assert (1.25, UnconfirmedCalls()) == (kept.kept_usd, kept.lost)

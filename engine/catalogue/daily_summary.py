@@ -1,0 +1,77 @@
+"""The message of a morning: what the last day made, what it cost, and what needs a person, also when all is well."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from engine.catalogue.condition import KINDS, ModelCondition
+from engine.llm.client.prices import add_costs
+from engine.text.formatting import count_noun, format_cost, name_some, shorten
+
+DAY = timedelta(days=1)
+# In the text, which a chat program shows; the other fields have all of them.
+MOST_NAMED, MOST_CHARS = 5, 200
+
+
+@dataclass(frozen=True, slots=True)
+class TroubledRun:
+    """A flow run of the last day that did not come to its end: its name, its state in a word or two, and why."""
+
+    run_id: str
+    name: str
+    state: str
+    said: str = ""
+
+
+def describe_day(models: Sequence[ModelCondition], troubled: Sequence[TroubledRun], now: datetime) -> dict[str, Any]:
+    """The facts of the day before ``now``, and ``text``, which says them in sentences."""
+    runs = [run for model in models for run in model.runs]
+    attached = [run for run in runs if run.attached_at and now - DAY < run.attached_at <= now]
+    needing = [model for model in models if model.needs_person]
+    samples = sum(run.samples for run in attached)
+    cost_usd = add_costs(*(run.cost_usd for run in runs if now - DAY < run.written_at <= now))
+    facts = {
+        "at": now.isoformat(timespec="seconds"),
+        "sets": len(attached),
+        "samples": samples,
+        "cost_usd": cost_usd,
+        "models": len(models),
+        "troubled": [
+            {"run_id": run.run_id, "run": run.name, "state": run.state, "message": run.said} for run in troubled
+        ],
+        "need_person": [{"handle": model.handle, "found": _name_findings(model)} for model in needing],
+    }
+    made = f"{count_noun(samples, 'sample')} in {count_noun(len(attached), 'set')}" if attached else "nothing"
+    said = [
+        f"Exemplars, {now:%d %B}: {made} attached in the last 24 hours"
+        + ("" if cost_usd is None else f"; the runs that left a set cost {format_cost(cost_usd)}"),
+        _list("run", "did not come to its end", "did not come to their end", [_name_run(run) for run in troubled])
+        or "Every run came to its end",
+        _list("model", "needs a person", "need a person", _group(needing), len(needing)) or "No model needs a person",
+    ]
+    return {"text": f"{'. '.join(said)}.", **facts}
+
+
+def _group(needing: Sequence[ModelCondition]) -> list[str]:
+    """What is found, each once, with the models where it is: “cannot be read (a, b, c and 28 more)”."""
+    handles: dict[str, list[str]] = {}
+    for model in needing:
+        handles.setdefault(_name_findings(model), []).append(model.handle)
+    return [f"{found} ({name_some(those)})" for found, those in handles.items()]
+
+
+def _list(noun: str, one: str, many: str, names: Sequence[str], number: int | None = None) -> str:
+    number = number or len(names)
+    more = f"; and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    said = f"{count_noun(number, noun)} {one if number == 1 else many}: {'; '.join(names[:MOST_NAMED])}{more}"
+    return said if names else ""
+
+
+def _name_findings(model: ModelCondition) -> str:
+    return ", ".join(dict.fromkeys(KINDS[finding.kind] for finding in model.findings if finding.kind != "empty"))
+
+
+def _name_run(run: TroubledRun) -> str:
+    said = shorten(" ".join(run.said.split()), MOST_CHARS).rstrip(".")
+    return f"{run.name} is {run.state}" + (f" ({said})" if said else "")

@@ -1,0 +1,143 @@
+"""Reads an author's own texts, which have no labels: of CSV, JSONL, Parquet, a text a line, or a folder of text files.
+
+They are read as they come, since there may be a million. The first mistake ends the reading.
+"""
+
+import hashlib
+import heapq
+import io
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from functools import lru_cache, partial
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import fs
+
+from engine.definitions.mistakes import find_near_spelling, format_names, format_value
+from engine.definitions.sources.entries import BUFFER_BYTES, Source, Version, locating
+from engine.definitions.sources.labelled_lines import opening_text, walk_objects, walk_rows
+from engine.domain.model import INVALID_CHARACTER, VALID
+from engine.domain.unlabelled_texts import MAX_DRAWN, MAX_READ, OwnTexts, TextsFile
+from engine.errors import DefinitionError, Problem
+from engine.system.filesystem import list_below
+from engine.system.parquet import open_parquet
+from engine.text.near_duplicates import hash_form
+from engine.text.words import is_blank
+
+ALLOWED_FILES = "a .csv, .jsonl, .ndjson, .parquet or .txt file, or a folder of .txt files"
+ALLOWED_TEXT = "a UTF-8 text file"
+ALLOWED_PARQUET = "a Parquet file whose texts are strings"
+
+# The path of a file below its source, empty where it is the source itself, and its version.
+_File = tuple[str, Version]
+_Walk = Callable[[str, BinaryIO, str], Generator[str | None]]
+
+
+def read_own_texts(folder: str, sources: tuple[Source, ...]) -> OwnTexts:
+    """Reads the texts of some sources; what was read last is not read again until a file changes.
+
+    Raises:
+        DefinitionError: a source cannot be found, is of another form, or has no text.
+        StoreError: it cannot be read.
+    """
+    return _read_all(folder, tuple((source, tuple(_list_files(folder, source))) for source in sources))
+
+
+def _list_files(folder: str, source: Source) -> Iterator[_File]:
+    with locating(folder, source, or_folder=True) as (filesystem, path):
+        info = filesystem.get_file_info(path)
+        if info.type != fs.FileType.Directory:
+            if info.extension.lower() not in WALKS:
+                problem = Problem(*source.place, format_value(source.path), ALLOWED_FILES)
+                raise DefinitionError(problem.file, [problem])
+            yield "", (info.mtime_ns, info.size)
+            return
+        for info in sorted(list_below(filesystem, path), key=lambda item: item.base_name):
+            if info.extension.lower() == "txt":
+                yield f"/{info.base_name}", (info.mtime_ns, info.size)
+
+
+@lru_cache(maxsize=1)
+def _read_all(folder: str, found: tuple[tuple[Source, tuple[_File, ...]], ...]) -> OwnTexts:
+    keys, files = set[int](), list[TextsFile]()
+
+    def walk_new() -> Iterator[tuple[int, str]]:
+        """Yields each text once, by its key, and notes how many there are of each source."""
+        left = MAX_READ
+        for source, its in found:
+            before, digests = left, list[str]()
+            for below, _ in its:
+                with (
+                    locating(folder, source, below) as (filesystem, place),
+                    io.BufferedReader(filesystem.open_input_file(place), BUFFER_BYTES) as stream,
+                ):
+                    digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+                    # Closed before the stream is, here and below, whatever ends the reading.
+                    with closing(_walk_texts(source, below, stream)) as texts:
+                        for text in islice((text.strip() for text in texts if text and not is_blank(text)), left):
+                            left -= 1
+                            if (key := hash_form(text)) not in keys:
+                                keys.add(key)
+                                yield key, text
+            if before == left > 0:
+                raise DefinitionError.of_file(source.name, "no text", "at least one text that is not empty")
+            of_all = hashlib.sha256("".join(digests).encode()).hexdigest()
+            files.append(TextsFile(source.path, digests[0] if len(digests) == 1 else of_all, before - left))
+
+    drawn = heapq.nsmallest(MAX_DRAWN, walk_new())
+    return OwnTexts(tuple(files), tuple(text for _, text in drawn), np.array(sorted(keys), np.uint64).tobytes())
+
+
+def _walk_texts(source: Source, below: str, stream: BinaryIO) -> Generator[str | None, None, None]:
+    name = f"{source.name}{below}"
+    walk = partial(_walk_text, is_whole=True) if below else WALKS[PurePosixPath(name).suffix.lower()[1:]]
+    yield from walk(name, stream, source.column)
+
+
+def _walk_table(name: str, stream: BinaryIO, column: str, is_csv: bool) -> Generator[str | None]:
+    with closing(walk_rows(name, stream, [column]) if is_csv else walk_objects(name, stream)) as entries:
+        for number, entry in entries:
+            if isinstance(entry, Problem):
+                raise DefinitionError(name, [entry])
+            if not is_csv:
+                _check_field(name, number, column, list(entry))
+            text = entry.get(column)
+            if not isinstance(text, str | None) or INVALID_CHARACTER.search(text or ""):
+                problem = Problem(name, number, column, format_value(text), f"a text of {VALID}")
+                raise DefinitionError(name, [problem])
+            yield text
+
+
+def _walk_parquet(name: str, stream: BinaryIO, column: str) -> Generator[str | None]:
+    try:
+        parquet = open_parquet(stream)
+        _check_field(name, None, column, parquet.schema_arrow.names)
+        for batch in parquet.iter_batches(columns=[column], use_threads=False):
+            yield from batch.column(0).cast(pa.string()).to_pylist()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DefinitionError.of_file(name, str(error), ALLOWED_PARQUET) from error
+
+
+def _walk_text(name: str, stream: BinaryIO, column: str, is_whole: bool = False) -> Generator[str | None]:
+    with opening_text(name, stream, ALLOWED_TEXT) as text:
+        # Not from the lines themselves: a generator that is closed closes what it yields from.
+        yield from [text.read()] if is_whole else iter(text.readline, "")
+
+
+def _check_field(name: str, line: int | None, column: str, fields: list[str]) -> None:
+    if column not in fields:
+        found, allowed = format_names(fields) or "nothing", f"the text in {column!r}, or another name in `field`"
+        raise DefinitionError(name, [Problem(name, line, "field", found, allowed, find_near_spelling(column, fields))])
+
+
+# By the ending of a file.
+WALKS: Mapping[str, _Walk] = {
+    "csv": partial(_walk_table, is_csv=True),
+    **dict.fromkeys(("jsonl", "ndjson"), partial(_walk_table, is_csv=False)),
+    "parquet": _walk_parquet,
+    "txt": _walk_text,
+}

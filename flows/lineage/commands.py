@@ -1,0 +1,113 @@
+"""The command ``show``: where a text comes from."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from textwrap import indent
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.settings import read_settings
+from engine.text.formatting import format_cost, shorten
+from flows.cli.options import JUDGE, JsonOption, RunOption, read_id
+
+if TYPE_CHECKING:
+    from engine.lineage.lineage import Lineage
+
+# Of a text that the prompt shows whole.
+OPENING_CHARS = 60
+
+app = typer.Typer()
+
+
+@app.command("show", rich_help_panel=JUDGE, epilog="Example: exemplars show 1967514191599934")
+def show_command(
+    sample_id: Annotated[
+        int, typer.Argument(metavar="ID", parser=read_id, help="The sample's id, as files and reports have it.")
+    ],
+    handle: Annotated[str | None, typer.Option(help="Its model. Without it the whole store is looked through.")] = None,
+    run: RunOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where a text comes from: prompt, reply, seeds, votes, and who decided on it. Writes nothing."""
+    origin = show(sample_id, handle, run)
+    if as_json:
+        print(json.dumps(asdict(origin), default=datetime.isoformat))
+        return
+    from rich.text import Text
+
+    from flows.cli.console import make_console
+
+    console = make_console()
+    where = f"{origin.handle}, {origin.trait}: {origin.pole or 'between the poles'}"
+    console.print(Text.assemble((f"Sample {sample_id} of {where}", "bold"), f" ({origin.standing})"), soft_wrap=True)
+    for title, said in _list_parts(origin):
+        console.print(Text(title, style="cyan"), soft_wrap=True)
+        console.print(Text(indent(said, "  ")), soft_wrap=True)
+
+
+def show(sample_id: int, handle: str | None = None, run_id: str | None = None) -> "Lineage":
+    """Where a sample comes from, as ``exemplars show`` does: its prompt, reply, seeds, and who decided on it.
+
+    Args:
+        sample_id: the sample's id.
+        handle: its model, and ``run_id`` the run whose set has it; None: the whole store is looked through.
+
+    Raises:
+        InputError: there is no such sample, set or model. StoreError: what may have it cannot be read.
+    """
+    from engine.errors import ExemplarsError
+    from engine.lineage.lineage import trace_sample
+    from flows.api.keys import locate_keys, read_keys
+
+    settings = read_settings()
+    try:
+        names = {key.id: key.name for key in read_keys(locate_keys(settings))}
+    except ExemplarsError:
+        # Who has no right to read them sees their ids.
+        names = {}
+    return trace_sample(settings, sample_id, handle, run_id, names)
+
+
+def _list_parts(origin: "Lineage") -> Iterator[tuple[str, str]]:
+    row, made, asked = origin.row, origin.created_in, origin.prompt
+    yield "text", row["text"] or "none"
+    yield "why", origin.why
+    yield "where", "\n".join([origin.where, *(f"also {standing}: {where}" for standing, where in origin.also)])
+    if made:
+        how = f"{made['synth_type']}, effort {made['effort']}, pool {made['pool']}"
+        by = f"prompts {made['versions']['prompts']}, exemplars {made['versions']['exemplars']}"
+        yield "set", f"run {made['run_id']}, {made['status']}: {how}\nplan {made['plan_id']}, {by}"
+    if "synth_model" in row:
+        created_by = f"{row['synth_model']}, for {format_cost(row['cost_usd'])}, in round {row['attempt']}"
+        by_person = f"a person, in the place of sample {origin.replaces}, which was made by {created_by}"
+        yield "made by", created_by if origin.replaces is None else by_person
+        yield "about", _join(json.loads(row["scenario"]) | {"pair": row["pair_id"] or "none"})
+    if votes := row.get("judge_votes"):
+        yield "judges", "\n".join(_join(vote) for vote in json.loads(votes))
+    if origin.events:
+        yield (
+            "what happened (UTC)",
+            "\n".join(
+                f"{item.when[:19]}  {item.what}, by {item.who or 'nobody named'}{f': {item.why}' if item.why else ''}"
+                for item in origin.events
+            ),
+        )
+    if asked:
+        yield "prompt, as it was asked", "\n".join(filter(None, [f"SHA-256 {asked.sha256}", asked.said]))
+        for role, message in asked.messages:
+            yield f"[{role}]", message
+        if asked.reply is not None:
+            yield "reply", asked.reply
+    openings = [
+        f"{seed.place}: {shorten(seed.text, OPENING_CHARS)}" if seed.text else seed.place for seed in origin.seeds
+    ]
+    if openings:
+        first = ", first the one that it varies" if row.get("seed_sha256") else ""
+        yield f"own texts that the prompt shows{first}", "\n".join(openings)
+
+
+def _join(facts: dict[str, Any]) -> str:
+    return "; ".join(f"{name}: {value}" for name, value in facts.items())

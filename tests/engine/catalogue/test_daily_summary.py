@@ -1,0 +1,49 @@
+"""The message of a morning: it is there when all is well too, counts one day, and names what needs a person."""
+
+from datetime import timedelta
+
+from fakes.conditions import NOON, make_condition, make_run
+
+from engine.catalogue.condition import Finding
+from engine.catalogue.daily_summary import TroubledRun, describe_day
+
+HOUR = timedelta(hours=1)
+
+
+def test_day_on_which_nothing_happened_is_told() -> None:
+    old = make_run(NOON - 25 * HOUR, NOON - 25 * HOUR, 16, 1.0)
+    told = describe_day([make_condition(runs=(old,))], [], NOON)
+
+    assert (
+        "Exemplars, 25 November: nothing attached in the last 24 hours. Every run came to its end. "
+        "No model needs a person." == told["text"]
+    )
+    assert (0, 0, None, [], []) == tuple(
+        told[name] for name in ("sets", "samples", "cost_usd", "troubled", "need_person")
+    )
+
+
+def test_message_says_what_was_made_what_it_cost_and_what_needs_a_person() -> None:
+    # The last had cost what it did on the day that its proposal was written.
+    runs = (
+        make_run(NOON - HOUR, NOON - HOUR, 8, 1.0),
+        make_run(NOON - HOUR, None, 0, 0.25),
+        make_run(NOON - 100 * HOUR, NOON - HOUR, 8, 5.0),
+    )
+    broken = make_condition(handle="u22a8.broken", faults=(Finding("broken", "It is damaged"),))
+    troubled = [
+        TroubledRun(f"run-{number}", f"u22a8.a{number}", "Failed", "The key\nis refused.") for number in range(7)
+    ]
+    told = describe_day([make_condition(runs=runs), broken], troubled, NOON)
+
+    assert "16 samples in 2 sets attached in the last 24 hours; the runs that left a set cost $1.25. " in told["text"]
+    assert "7 runs did not come to their end: u22a8.a0 is Failed (The key is refused); " in told["text"]
+    assert "u22a8.a4 is Failed (The key is refused); and 2 more. " in told["text"]
+    assert told["text"].endswith("1 model needs a person: cannot be read (u22a8.broken).")
+    many = [make_condition(handle=f"a.{number}", faults=broken.faults) for number in range(5)]
+    grouped = describe_day([*many, make_condition(handle="b.c", older_samples=8)], [], NOON)["text"]
+    assert grouped.endswith(
+        "6 models need a person: cannot be read (a.0, a.1, a.2 and 2 more); older definition (b.c)."
+    )
+    assert [{"handle": "u22a8.broken", "found": "cannot be read"}] == told["need_person"]
+    assert (7, "run-6") == (len(told["troubled"]), told["troubled"][6]["run_id"])
