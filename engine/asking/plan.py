@@ -187,7 +187,7 @@ def digest_definition_and_samples(model: Model) -> str:
 def digest_definition(model: Model) -> str:
     """Returns a digest of what a model's author says of it: its definition and questions, without authored samples."""
     said = {
-        name: part for name, part in _describe_definition(model).items() if name not in ("seeds", "conflicting_labels")
+        name: part for name, part in _describe_definition(model).items() if name not in ("seeds", "contested")
     }
     return _digest({**said, "language": model.language, "questions": [asdict(item) for item in model.questions]})
 
@@ -261,7 +261,7 @@ def _describe_definition(model: Model) -> dict[str, object]:
         "traits": [asdict(trait) for trait in model.traits],
         "brief": asdict(model.brief),
         "seeds": _describe_seeds(model.seeds),
-        "conflicting_labels": [[item.trait, item.sha256] for item in model.conflicting_labels],
+        "contested": [[item.trait, item.sha256] for item in model.conflicting_labels],
         **({"texts": [file.sha256 for file in model.texts.files]} if model.texts.files else {}),
     }
 

@@ -5,7 +5,7 @@
 
   const ROWS_A_PAGE = 100;
   const FOLDED_TEXT = 700;
-  const { run, take_off: takeOff, traits, reasons, names, rows } = JSON.parse(document.getElementById("exemplar-data").textContent);
+  const { run, removable: removeCommand, traits, reasons, names, rows } = JSON.parse(document.getElementById("exemplar-data").textContent);
   const controls = document.getElementById("controls");
   const count = document.getElementById("count");
   const nothing = document.getElementById("nothing");
@@ -181,7 +181,7 @@
       text.append(folded);
     }
     cell.append(text);
-    if (takeOff && row.wrong_side && row.reason === null) cell.append(make("code", "", `${takeOff} ${row.id}`));
+    if (removeCommand && row.wrong_side && row.reason === null) cell.append(make("code", "", `${removeCommand} ${row.id}`));
     return cell;
   }
 
@@ -194,8 +194,8 @@
     if (row.detail) facts.found = row.detail;
     facts.id = String(row.id);
     // A first look keeps nothing, so no command finds its texts.
-    if (takeOff) facts["comes from"] = `exemplars show ${row.id} --run ${run}`;
-    if (takeOff && row.reason === null) facts["take off"] = `${takeOff} ${row.id}`;
+    if (removeCommand) facts["comes from"] = `exemplars show ${row.id} --run ${run}`;
+    if (removeCommand && row.reason === null) facts["remove"] = `${removeCommand} ${row.id}`;
     for (const [name, value] of Object.entries(facts)) {
       const line = make("div");
       line.append(make("dt", "", name), " ", make("dd", "", value));
