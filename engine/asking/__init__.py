@@ -1,1 +1,1 @@
-"""Plans in pairs what a model is asked for; a cell becomes a prompt, and its reply exemplars."""
+"""Plan the cells of a run in pairs, write the prompt of each cell, and read exemplars from its reply."""

@@ -1,4 +1,4 @@
-"""Generation: a cell becomes a request, and its reply exemplars, or the reason why there are none."""
+"""Send the request of each cell, and turn its reply into exemplars, or into the reason why there are none."""
 
 import logging
 import zlib
@@ -30,29 +30,29 @@ from engine.system.concurrency import log_context
 from engine.text.words import count_words, ends_sentence
 
 LOGGER = logging.getLogger("exemplars.cells")
-# Two tokens a word is generous for English; the rest is room for JSON and for thinking out of turn.
+# Two tokens per word is generous for English. The extra tokens are for JSON and for unrequested thinking.
 TOKENS_PER_WORD = 2
 CHAT_EXTRA_TOKENS = 400
 PLAIN_MAX_TOKENS = 80
-# A small model at temperature .8 drifts; measured: .6 with min-p .1 gives more texts that hang together.
+# A small model drifts at temperature .8. Measured: .6 with min-p .1 gives more coherent texts.
 PLAIN_TEMPERATURE = 0.6
-# Without a penalty on repeats a third of the texts went in circles (of 128: 39 unreadable, with it 2), and 14 of 32
-# subjects gave a pair that the judge told apart, with it 28. docs/decisions/002-subjects.md.
-# DRY makes a long run of words from the prompt unlikely: of the 0.5B's texts 38 of 64 copied an authored one, with it 5
-# (docs/decisions/002-subjects.md).
+# Without a penalty on repeats, a third of the texts repeated themselves: 39 of 128 were unreadable, 2 with the penalty.
+# The judge separated the pairs of 14 of 32 subjects without it, and of 28 with it (docs/decisions/002-subjects.md).
+# DRY makes long runs of words from the prompt unlikely: without it, 38 of 64 texts of the 0.5B model copied an authored
+# text; with it, 5 did (docs/decisions/002-subjects.md).
 PLAIN_SAMPLER = {"min_p": 0.1, "top_p": 0.95, "repeat_penalty": 1.1, "repeat_last_n": 64} | {
     "dry_multiplier": 0.8,
     "dry_base": 1.75,
     "dry_allowed_length": 4,
     "dry_penalty_last_n": 2048,
 }
-# A pack has as many audiences and forms, or a few more.
+# Numbers of phrases to propose. A scenario pack has as many audiences and forms, or a few more.
 PROPOSED: Mapping[str, int] = {"subjects": 60, "audiences": 8, "forms": 6}
-# Room for a proposed phrase and the JSON around it.
+# Maximum tokens of a proposed phrase and the JSON around it.
 PHRASE_TOKENS = 16
-# A proposed phrase is at most so long; what is longer is a sentence.
+# Maximum characters of a proposed phrase. A longer one is a sentence.
 MAX_PHRASE = 80
-# A text in the manner of the seeds may be longer than they are on the average by this much.
+# Maximum length of a text in the manner of the seeds, as a multiple of the seeds' mean length.
 SEED_LENGTHS = 1.4
 # Chinese and Japanese sentences follow one another without a space.
 SENTENCE_END = regex.compile(
@@ -65,15 +65,15 @@ TRUNCATED = "the reply was cut at its token limit"
 async def generate_cell(
     plan: Plan, cell: Cell, gateway: ModelGateway, prompts: dict[str, Prompt] | None = None
 ) -> list[Exemplar]:
-    """The exemplars of one cell, at least one: where the call fails for good, one with the reason ``cell_failed``.
+    """Return the exemplars of one cell, at least one: if the call fails for good, one with the reason ``cell_failed``.
 
-    A chat model's reply that cannot be read is asked for once again in its place.
+    If a chat model's reply is unreadable, the request is sent once more.
 
     Args:
-        prompts: takes what is asked, by the digest that the exemplars have.
+        prompts: receives the prompt that is sent, under the digest that the exemplars have.
 
     Raises:
-        ProviderError: no call will succeed (not for a call that failed while others succeed).
+        ProviderError: no call will succeed. A failed call raises nothing while other calls succeed.
         BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     with log_context(trait=cell.trait, cell=cell.id, round=cell.round_no):
@@ -82,9 +82,10 @@ async def generate_cell(
 
 
 async def propose_scenarios(plan: Plan, gateway: ModelGateway) -> Proposal:
-    """What the synth model proposes for the model's scenarios: subjects, audiences and forms, in one reply.
+    """Return the synth model's proposal for the model's scenarios: subjects, audiences and forms, in one reply.
 
-    Nothing from a plain-text model or an unusable reply, and nothing is asked where the author has given all of them.
+    The proposal is empty for a plain-text model and an unusable reply, and, without a call, if the author gave all
+    parts.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
@@ -93,25 +94,25 @@ async def propose_scenarios(plan: Plan, gateway: ModelGateway) -> Proposal:
     if gateway.endpoint.style == "plain" or not parts:
         return NO_PROPOSAL
     reply = await gateway.complete(make_subjects_request(plan))
-    # What was cut in a list of phrases ends after the last one that a comma follows; brackets to spare close nothing.
+    # Close a list that was cut after its last complete phrase. Surplus brackets do no harm.
     whole = reply.text[: reply.text.rfind('",') + 1] + "]}}}" if reply.finish == "length" else reply.text
     try:
         objects = find_objects(whole)
     except UnreadableError:
         return NO_PROPOSAL
-    said = {part: [_keep_phrases(fields.get(part)) for fields in objects] for part in parts}
-    return Proposal(**{part: next(filter(None, reversed(phrases)), ()) for part, phrases in said.items()})
+    lists = {part: [_keep_phrases(fields.get(part)) for fields in objects] for part in parts}
+    return Proposal(**{part: next(filter(None, reversed(phrases)), ()) for part, phrases in lists.items()})
 
 
 def make_request(plan: Plan, cell: Cell, endpoint: Endpoint) -> Request:
-    """The request for a cell, in the prompt style of the model that is asked, with the thinking that it has."""
+    """Return the request for a cell, in the prompt style of the endpoint's model, with thinking if it supports it."""
     if endpoint.style == "plain":
         return make_plain_request(plan, cell)
     return make_chat_request(plan, cell, plan.level.thinking if endpoint.thinks else "none")
 
 
 def make_subjects_request(plan: Plan) -> Request:
-    """The request to a chat model for subjects, audiences and forms, with the schema of its reply."""
+    """Return the request to a chat model for subjects, audiences and forms, with the schema of its reply."""
     counts = {part: PROPOSED[part] for part in list_proposable(plan.model)}
     prompt = write_subjects_prompt(plan.model, counts, plan.language.name)
     schema = make_proposal_schema(counts)
@@ -120,7 +121,7 @@ def make_subjects_request(plan: Plan) -> Request:
 
 
 def make_chat_request(plan: Plan, cell: Cell, thinking: Thinking = "none") -> Request:
-    """The request to a chat model for a cell, with the schema of its reply."""
+    """Return the request to a chat model for a cell, with the schema of its reply."""
     tokens = plan.length(cell).max_words * TOKENS_PER_WORD * plan.level.exemplars_per_call + CHAT_EXTRA_TOKENS
     prompt, schema = write_chat_prompt(plan, cell), make_text_schema(plan.level.exemplars_per_call)
     request = Request(prompt, tokens, plan.level.temperature, schema, thinking=thinking, label=cell.id)
@@ -128,7 +129,7 @@ def make_chat_request(plan: Plan, cell: Cell, thinking: Thinking = "none") -> Re
 
 
 def make_plain_request(plan: Plan, cell: Cell) -> Request:
-    """The request to a plain-text model for a cell: a document whose last line it completes."""
+    """Return the request to a plain-text model for a cell: a document that ends in the line to complete."""
     return Request(
         prompt=write_plain_prompt(plan, cell),
         max_tokens=max(PLAIN_MAX_TOKENS, plan.length(cell).max_words * TOKENS_PER_WORD if cell.seed else 0),
@@ -141,7 +142,7 @@ def make_plain_request(plan: Plan, cell: Cell) -> Request:
 
 
 def make_blank(cell: Cell, model: str, prompt: Prompt) -> Exemplar:
-    """The exemplar that a cell asks a model for, before anything came."""
+    """Return the exemplar of a cell before its reply: it has neither a text nor a reason."""
     return Exemplar(
         cell_id=cell.id,
         number=0,
@@ -162,12 +163,12 @@ def make_blank(cell: Cell, model: str, prompt: Prompt) -> Exemplar:
 def read_reply(
     blank: Exemplar, reply: Reply, style: Style, count: int = 1, max_words: int | None = None
 ) -> list[Exemplar]:
-    """The exemplars of a reply; one that cannot be used has its reason: refused, truncated or unreadable.
+    """Return the exemplars of a reply. An unusable reply gives one with its reason: refused, truncated or unreadable.
 
     Args:
-        blank: an exemplar of the cell that has no text yet.
-        count: how many texts a chat model was asked for.
-        max_words: where a plain-text reply, which has no end of its own, is cut, at the end of a sentence.
+        blank: an exemplar of the cell without a text.
+        count: the number of texts that a chat model was asked for.
+        max_words: the maximum words of a plain-text reply. It has no end of its own, so it is cut after a sentence.
     """
     blank = replace(blank, cost_usd=reply.cost_usd)
     if reply.finish == REFUSED:
@@ -186,13 +187,13 @@ def read_reply(
 
 
 def limit_words(model: Model, trait: str) -> int | None:
-    """The most words of a text in the manner of the seeds, from their mean length; None without seeds."""
+    """Return the maximum words of a text in the manner of the seeds, from their mean length; None without seeds."""
     words = [count_words(seed.text) for seed in model.seeds if seed.trait == trait]
     return round(SEED_LENGTHS * sum(words) / len(words)) if words else None
 
 
 def cut_sentences(text: str, max_words: int | None) -> str:
-    """The leading whole sentences of at most ``max_words`` words, but at least the first; empty where none ends."""
+    """Return the leading whole sentences up to ``max_words`` words, at least the first one; "" if no sentence ends."""
     whole = " ".join(text.split())
     ends = [match.start() for match in SENTENCE_END.finditer(whole)]
     if ends_sentence(whole):
@@ -201,9 +202,9 @@ def cut_sentences(text: str, max_words: int | None) -> str:
     return whole[: max([*ends[:1], *fitting], default=0)]
 
 
-def _keep_phrases(said: object) -> tuple[str, ...]:
-    """The texts of a list that are phrases, each once: a wrong entry, or a list that is none, costs itself alone."""
-    folded = [" ".join(item.split()) for item in said if isinstance(item, str)] if isinstance(said, list) else []
+def _keep_phrases(value: object) -> tuple[str, ...]:
+    """Return the phrases of a list, each once. Ignore other entries, and a value that is no list."""
+    folded = [" ".join(item.split()) for item in value if isinstance(item, str)] if isinstance(value, list) else []
     return tuple(dict.fromkeys(phrase for phrase in folded if 0 < len(phrase) <= MAX_PHRASE))
 
 
@@ -215,23 +216,23 @@ async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway, prompts: dict[str,
     try:
         reply = await gateway.complete(request)
     except (RetryableProviderError, RequestRefusedError) as error:
-        told = {"reason": "cell_failed", "model": endpoint.name, "error": type(error).__name__}
-        LOGGER.warning("Nothing came for %s: %s", cell.id, error, extra=told)
+        extra = {"reason": "cell_failed", "model": endpoint.name, "error": type(error).__name__}
+        LOGGER.warning("No reply for %s: %s", cell.id, error, extra=extra)
         return [replace(blank, reason="cell_failed", detail=str(error))]
-    made = read_reply(blank, reply, endpoint.style, count, _limit_cell(plan, cell))
-    if request.schema is None or MALFORMED.isdisjoint(exemplar.reason for exemplar in made):
-        return made
-    # What cannot be read is asked for with more room where it was cut, or else in words.
-    cut = reply.finish == "length"
-    again = replace(request, max_tokens=2 * request.max_tokens) if cut else request.without_schema()
+    exemplars = read_reply(blank, reply, endpoint.style, count, _limit_cell(plan, cell))
+    if request.schema is None or MALFORMED.isdisjoint(exemplar.reason for exemplar in exemplars):
+        return exemplars
+    # Retry a truncated reply with twice the tokens, and an unreadable one with the schema in words.
+    is_cut = reply.finish == "length"
+    retry = replace(request, max_tokens=2 * request.max_tokens) if is_cut else request.without_schema()
     try:
-        second = await gateway.complete(replace(again, label=f"{cell.id}/again"))
+        second = await gateway.complete(replace(retry, label=f"{cell.id}/again"))
     except (RetryableProviderError, RequestRefusedError):
-        return made
-    blank = replace(blank, prompt_sha256=again.prompt.sha256)
-    read = read_reply(blank, second, endpoint.style, count)
-    share = None if reply.cost_usd is None else reply.cost_usd / len(read)
-    return [replace(item, cost_usd=add_costs(item.cost_usd, share)) for item in read]
+        return exemplars
+    blank = replace(blank, prompt_sha256=retry.prompt.sha256)
+    exemplars = read_reply(blank, second, endpoint.style, count)
+    share = None if reply.cost_usd is None else reply.cost_usd / len(exemplars)
+    return [replace(item, cost_usd=add_costs(item.cost_usd, share)) for item in exemplars]
 
 
 def _limit_cell(plan: Plan, cell: Cell) -> int | None:
@@ -243,11 +244,9 @@ def _limit_cell(plan: Plan, cell: Cell) -> int | None:
 
 
 def _read_plain(blank: Exemplar, reply: Reply, max_words: int | None) -> Exemplar:
-    """The exemplar of a plain-text reply. Such a model goes on beyond the length of its shots, so it is cut after a
-    sentence.
-    """
+    """Return the exemplar of a plain-text reply, cut after a sentence: such a model writes more than its shots have."""
     whole = _unquote(" ".join(reply.text.split()))
-    # Where it would go on with a list, it has ended with the line.
+    # A line that ends in a colon would continue with a list, so it is not whole.
     is_whole = reply.finish != "length" and not whole.endswith((":", "："))
     if is_whole and (max_words is None or count_words(whole) <= max_words):
         return replace(blank, text=whole)

@@ -1,4 +1,4 @@
-"""Tells a model's sets apart by the definition that they were made for, and counts what is lacking."""
+"""List the sets of a model that are outdated, and count the exemplars that its present sets are short of."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,27 +11,27 @@ from engine.store.store import StoredSet, list_sets
 
 
 def list_outdated(sets: Iterable[StoredSet], model: Model) -> list[StoredSet]:
-    """Those of a model's sets that were made for another definition than its present one.
+    """Return the sets that were generated for an earlier definition of the model.
 
-    Authored samples make no other definition: ``digest_definition``. A set whose manifest does not say what it was made
-    for counts as made for the present one.
+    Authored samples are not part of the definition (``digest_definition``). A set without a definition in its manifest
+    counts as up to date.
     """
     present = digest_definition(model)
     return [stored for stored in sets if stored.manifest.get("inputs", {}).get("meaning", present) != present]
 
 
 def count_missing(samples_uri: str, model: Model, synth_type: SynthType, level: Level) -> dict[tuple[str, Pole], int]:
-    """How many exemplars each trait and pole lacks of the level's number, by the manifests of the synth type's pool.
+    """Return how many exemplars each trait and pole is short of the level's number.
 
-    What the model replaces does not count.
+    The manifests of the sets in the synth type's pool are counted, except sets that the model replaces.
 
     Raises:
         StoreError: a set cannot be read.
     """
-    there: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     for stored in list_sets(samples_uri, model.handle, choose_pool(synth_type)):
         if stored.run_id not in model.replaces:
             for trait, poles in stored.manifest["counts"].items():
-                there.update({(trait, pole): count for pole, count in poles.items()})
-    wanted = level.exemplars_per_pole
-    return {place: max(0, wanted - there[place]) for place in model.poles}
+                counts.update({(trait, pole): count for pole, count in poles.items()})
+    requested = level.exemplars_per_pole
+    return {place: max(0, requested - counts[place]) for place in model.poles}

@@ -1,4 +1,4 @@
-"""Plans the cells of each round, the calls for exemplars in pairs that share a scenario, as a pure function."""
+"""Plan the cells of each round, the calls for exemplars in pairs that share a scenario, as a pure function."""
 
 import hashlib
 import itertools
@@ -110,12 +110,12 @@ class Plan:
         return dict.fromkeys(self.model.poles, self.level.exemplars_per_pole)
 
     def is_placed(self, trait: str) -> bool:
-        """Whether an axis places the texts of a trait between its poles."""
+        """Return whether an axis places the texts of a trait between its poles."""
         axis = self.axes.get(trait)
         return axis is not None and axis.basis != "nothing"
 
     def length(self, cell: Cell) -> Length:
-        """Returns the range of words for a cell's texts: its scenario's, or one around the seed that it varies."""
+        """Return the range of words for a cell's texts: its scenario's, or one around the seed that it varies."""
         return bound_variation_length(cell.seed) if cell.seed else self.scenario_pool.length(cell.scenario.length)
 
 
@@ -128,7 +128,7 @@ def make_plan(
     prompts_version: str,
     lacking: Shortfall | None = None,
 ) -> Plan:
-    """Makes the plan of these inputs.
+    """Make the plan of these inputs.
 
     Limits (rounds, cost) and the name of the synth model are not part of the plan id, so that a run that stopped at a
     limit goes on under the same ``plan_id`` once the limit is raised.
@@ -169,7 +169,7 @@ def make_plan(
 
 
 def nest_poles(values: Mapping[tuple[str, Pole], Value]) -> dict[str, dict[str, Value]]:
-    """Returns what there is by trait key and pole as JSON has it: by trait, then by pole."""
+    """Return what there is by trait key and pole as JSON has it: by trait, then by pole."""
     nested: dict[str, dict[str, Value]] = {}
     for (trait, pole), value in values.items():
         nested.setdefault(trait, {})[pole] = value
@@ -177,7 +177,7 @@ def nest_poles(values: Mapping[tuple[str, Pole], Value]) -> dict[str, dict[str, 
 
 
 def digest_definition_and_samples(model: Model) -> str:
-    """Returns a digest of a model's definition: its handle, description, traits, brief, authored samples and texts, and
+    """Return a digest of a model's definition: its handle, description, traits, brief, authored samples and texts, and
     the language where it names one.
     """
     language = {"language": model.language} if model.language else {}
@@ -185,7 +185,7 @@ def digest_definition_and_samples(model: Model) -> str:
 
 
 def digest_definition(model: Model) -> str:
-    """Returns a digest of what a model's author says of it: its definition and questions, without authored samples."""
+    """Return a digest of what a model's author says of it: its definition and questions, without authored samples."""
     said = {
         name: part for name, part in _describe_definition(model).items() if name not in ("seeds", "contested")
     }
@@ -202,7 +202,7 @@ def plan_round(
     near_misses: bool = True,
     hints: Mapping[tuple[str, Pole], CellHints] | None = None,
 ) -> tuple[Cell, ...]:
-    """Plans the cells of one round: for each trait with a shortfall, new scenarios for the poles that have it.
+    """Plan the cells of one round: for each trait with a shortfall, new scenarios for the poles that have it.
 
     Args:
         round_no: from 1; a later round asks for more, since what is still lacking is hard to get.
@@ -249,7 +249,7 @@ def plan_round(
 
 
 def count_scenarios(level: Level, round_no: int, lacking: int) -> int:
-    """Returns how many scenarios a round draws for a trait that lacks ``lacking`` exemplars at one pole."""
+    """Return how many scenarios a round draws for a trait that lacks ``lacking`` exemplars at one pole."""
     return math.ceil(lacking * level.texts_a_kept * round_no / level.exemplars_per_call)
 
 

@@ -243,7 +243,7 @@ def _choose_length(plan: Plan, cell: Cell) -> Length:
 
 
 def _say_in_characters(length: Length, language: Language) -> str:
-    """Says a length in characters too, where the language is written without spaces and nobody counts words."""
+    """Say a length in characters too, where the language is written without spaces and nobody counts words."""
     each = CHARACTERS_PER_WORD.get(language.code)
     if each is None:
         return ""
@@ -276,7 +276,7 @@ def _variation_turns(plan: Plan, trait: Trait, pole: Pole, seed: Seed) -> tuple[
 
 
 def _ask_variation(plan: Plan, trait: Trait, pole: Pole, shown: Seed, subject: str, like: Seed) -> str:
-    """Asks for a variation of the text that is shown, on another subject and as long as another text."""
+    """Ask for a variation of the text that is shown, on another subject and as long as another text."""
     length = bound_variation_length(like)
     return _render(
         "variation.jinja",

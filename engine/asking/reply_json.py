@@ -1,4 +1,4 @@
-"""Finds the JSON of a chat model's reply wherever it stands in it, and the texts in that JSON, however it has them."""
+"""Find the JSON of a chat model's reply wherever it stands in it, and the texts in that JSON, however it has them."""
 
 import json
 import re

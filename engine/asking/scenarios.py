@@ -1,4 +1,4 @@
-"""Chooses the values of a model's scenarios, and draws scenarios that use all of them equally often."""
+"""Choose the values of a model's scenarios, and draws scenarios that use all of them equally often."""
 
 import hashlib
 import heapq
@@ -80,14 +80,14 @@ class ScenarioPool:
         return tuple(item.name for item in self.fields if not item.covered)
 
     def length(self, name: str) -> Length:
-        """Returns the length with that name."""
+        """Return the length with that name."""
         return {length.name: length for length in self.lengths}[name]
 
 
 def choose_scenario_pool(
     model: Model, packs: Packs, proposed: Proposal = NO_PROPOSAL, taken: Collection[str] = ()
 ) -> ScenarioPool:
-    """Makes the scenario pool of a model.
+    """Make the scenario pool of a model.
 
     Subjects, audiences, forms and lengths come each from the first that has them: the author's ``scenarios``, the pack
     that they name, the author's own texts (no audiences or forms), the synth model's proposal, the packs that are
@@ -107,7 +107,7 @@ def choose_scenario_pool(
 
 
 def advise_on_fields(scenario_pool: ScenarioPool) -> str | None:
-    """Says which fields no pack has subjects of, or that none is named, and the line of YAML that mends it; or None."""
+    """Say which fields no pack has subjects of, or that none is named, and the line of YAML that mends it; or None."""
     names, others = scenario_pool.uncovered, [item.name for item in scenario_pool.fields]
     if names:
         said = (
@@ -123,7 +123,7 @@ def advise_on_fields(scenario_pool: ScenarioPool) -> str | None:
 
 
 def list_proposable(model: Model) -> tuple[str, ...]:
-    """Lists what a chat model is asked to propose: all that the author's ``scenarios`` and own texts leave open."""
+    """List what a chat model is asked to propose: all that the author's ``scenarios`` and own texts leave open."""
     said = model.scenarios
     if said.pack:
         return ()
@@ -132,7 +132,7 @@ def list_proposable(model: Model) -> tuple[str, ...]:
 
 
 def draw_scenarios(scenario_pool: ScenarioPool, key: str, used_subjects: Iterable[str]) -> Iterator[Scenario]:
-    """Yields scenarios without end, from its arguments alone; each value is drawn as often as any other, ±1.
+    """Yield scenarios without end, from its arguments alone; each value is drawn as often as any other, ±1.
 
     A form waits where its scenario has come before, until those of the other forms have: two cells of one scenario
     would be one prompt, paid twice. So forms may differ by a few more. ``key`` seeds the order. Subjects that attached
@@ -195,7 +195,7 @@ def _name_pack(name: str) -> str:
 
 
 def _choose_lengths(model: Model, packs: Packs) -> tuple[tuple[Length, ...], str]:
-    """Returns the author's lengths, else those that fit seeds or texts, else the kind of text, else those for all."""
+    """Return the author's lengths, else those that fit seeds or texts, else the kind of text, else those for all."""
     if model.scenarios.lengths:
         return model.scenarios.lengths, GIVEN
     seeds = [seed.text for seed in model.draw_seeds()]
@@ -221,7 +221,7 @@ def _share_within(counts: Sequence[int], lengths: Sequence[Length]) -> float:
 
 
 def _make_lengths(counts: Sequence[int]) -> tuple[Length, ...]:
-    """Makes lengths from the seeds' numbers of words, sorted: two if the longest are more than twice the shortest."""
+    """Make lengths from the seeds' numbers of words, sorted: two if the longest are more than twice the shortest."""
     tenth = len(counts) // 10
     low, high = counts[tenth], math.ceil(ABOVE * counts[-1 - tenth])
     if high <= 2 * low:
@@ -239,7 +239,7 @@ def _draw_evenly(values: Sequence[str], key: str) -> Iterator[str]:
 
 
 def _draw_fields(fields: Sequence[Field], key: str, used: Iterable[str]) -> Iterator[str]:
-    """Yields the least used subject next; of several one of the field that was drawn least, and of its first tier.
+    """Yield the least used subject next; of several one of the field that was drawn least, and of its first tier.
 
     Equals come in an order that changes with every use.
     """
@@ -267,7 +267,7 @@ def _rank(key: str, value: str, count: int) -> bytes:
 
 
 def count_shares(scenarios: Iterable[Scenario], scenario_pool: ScenarioPool) -> dict[str, int]:
-    """Counts the scenarios of each field of a pool; those of a topic's own sides count where their subject stands."""
+    """Count the scenarios of each field of a pool; those of a topic's own sides count where their subject stands."""
     field_of = {subject: item.name for item in reversed(scenario_pool.fields) for subject in item.subjects}
     counts = Counter(field_of.get(scenario.subject, "others") for scenario in scenarios)
     return {name: counts[name] for name in [*(item.name for item in scenario_pool.fields), "others"] if counts[name]}

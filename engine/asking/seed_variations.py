@@ -1,4 +1,4 @@
-"""Decides for ``diversify`` which seeds can be varied, which comes next, and which of their variations are kept."""
+"""Decide for ``diversify`` which seeds can be varied, which comes next, and which of their variations are kept."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ SeedKey = tuple[str, Pole, str]
 
 
 def check_seeds(model: Model) -> None:
-    """Checks that every trait has seeds to vary at both poles.
+    """Check that every trait has seeds to vary at both poles.
 
     Raises:
         NoSeedsError: the model has no seeds, or some traits lack them at a pole; the message names all of these.
@@ -48,7 +48,7 @@ def _describe_conflicts(model: Model) -> str:
 
 
 def find_seedless(traits: Iterable[Trait], seeds: Iterable[Seed]) -> list[tuple[Trait, Pole]]:
-    """Finds the traits and poles without a seed to vary; reads ``seeds`` only until there are none."""
+    """Find the traits and poles without a seed to vary; reads ``seeds`` only until there are none."""
     missing = {(trait.key, pole): (trait, pole) for trait in traits for pole in POLES}
     for seed in seeds:
         if pole := find_usable_pole(seed):
@@ -59,12 +59,12 @@ def find_seedless(traits: Iterable[Trait], seeds: Iterable[Seed]) -> list[tuple[
 
 
 def find_usable_pole(seed: Seed) -> Pole | None:
-    """Returns the pole that a seed clearly belongs to; None for one between the poles, or too short to have a voice."""
+    """Return the pole that a seed clearly belongs to; None for one between the poles, or too short to have a voice."""
     return find_seed_pole(seed) if count_words(seed.text) >= MIN_SEED_WORDS else None
 
 
 def list_unusable_seeds(model: Model) -> tuple[Skipped, ...]:
-    """Lists the seeds that are not varied, each with its place and the reason."""
+    """List the seeds that are not varied, each with its place and the reason."""
     return tuple(
         Skipped(
             f"seed {seed.place or repr(seed.text[:40])} for {seed.trait}",
@@ -78,14 +78,14 @@ def list_unusable_seeds(model: Model) -> tuple[Skipped, ...]:
 
 
 def find_seed_pole(seed: Seed) -> Pole | None:
-    """Returns the pole that a seed's quality is near to, within .25; None in between."""
+    """Return the pole that a seed's quality is near to, within .25; None in between."""
     if seed.quality <= NEGATIVE_MAX:
         return "negative"
     return "positive" if seed.quality >= POSITIVE_MIN else None
 
 
 def list_usable_seeds(model: Model, trait: str, pole: Pole) -> tuple[Seed, ...]:
-    """Lists the seeds of one trait and pole that can be varied, in the authors' order, each text once."""
+    """List the seeds of one trait and pole that can be varied, in the authors' order, each text once."""
     usable = {
         seed.sha256: seed for seed in reversed(model.seeds) if seed.trait == trait and find_usable_pole(seed) == pole
     }
@@ -93,13 +93,13 @@ def list_usable_seeds(model: Model, trait: str, pole: Pole) -> tuple[Seed, ...]:
 
 
 def bound_variation_length(seed: Seed) -> Length:
-    """Returns the range of words that a variation of a seed may have."""
+    """Return the range of words that a variation of a seed may have."""
     words = count_words(seed.text)
     return Length(name=AS_SEED, min_words=max(1, round(MIN_LENGTH * words)), max_words=round(MAX_LENGTH * words))
 
 
 def count_seed_uses(model: Model, chosen: Iterable[Exemplar] = ()) -> Counter[SeedKey]:
-    """Counts the variations of each seed that earlier runs have attached or that are chosen now."""
+    """Count the variations of each seed that earlier runs have attached or that are chosen now."""
     uses = Counter[SeedKey]((item.trait, item.pole, item.seed_sha256) for item in chosen if item.seed_sha256)
     for (trait, quality, seed), count in as_stored(model.attached).count_variations().items():
         uses[trait, "positive" if quality == 1.0 else "negative", seed] += count
@@ -107,7 +107,7 @@ def count_seed_uses(model: Model, chosen: Iterable[Exemplar] = ()) -> Counter[Se
 
 
 class SeedRotation:
-    """Rotates through the seeds of each pole: the next is the one with the fewest kept variations, then fewest cells.
+    """Rotate through the seeds of each pole: the next is the one with the fewest kept variations, then fewest cells.
 
     Among equals, seeds that do not mention the subject come first, then the authors' order decides, in which the texts
     of the two poles often belong together.
@@ -129,7 +129,7 @@ class SeedRotation:
         self._asked = Counter(asked)
 
     def take(self, trait: Trait, poles: Sequence[Pole], subject: str) -> dict[Pole, Seed]:
-        """Picks the seed to vary with this subject at each pole, and counts it as asked for from now on."""
+        """Pick the seed to vary with this subject at each pole, and counts it as asked for from now on."""
         taken = {}
         for pole in poles:
             if seeds := self._seeds[trait.key, pole]:
@@ -144,14 +144,14 @@ class SeedRotation:
 
 
 def make_seed_key(seed: Seed, pole: Pole) -> SeedKey:
-    """Makes the key by which a seed's uses are counted."""
+    """Make the key by which a seed's uses are counted."""
     return seed.trait, pole, seed.sha256
 
 
 def pick_evenly(
     groups: Sequence[Sequence[Exemplar]], wanted: Mapping[Pole, int], model: Model, trait: str
 ) -> list[tuple[Exemplar, ...]]:
-    """Picks groups of variations so that all seeds are used equally often.
+    """Pick groups of variations so that all seeds are used equally often.
 
     A seed is used again only when every seed of its pole has been used as often, attached variations included. Among
     the seeds that may be used next, those come first that this run has used least, so that the run by itself is even
@@ -182,7 +182,7 @@ def pick_evenly(
 
 
 class VoiceCheck:
-    """Compares variations with their seeds; differences are measured in the spreads of each pole's own seeds."""
+    """Compare variations with their seeds; differences are measured in the spreads of each pole's own seeds."""
 
     def __init__(self, model: Model, language: str = "en") -> None:
         self._language = language
@@ -194,7 +194,7 @@ class VoiceCheck:
             self._spreads[trait, pole] = measure_spreads([seed.text for seed in seeds], language)
 
     def find_drift(self, exemplar: Exemplar) -> str | None:
-        """Describes how an exemplar departs from its seed's voice; None if it keeps it, or has no seed there."""
+        """Describe how an exemplar departs from its seed's voice; None if it keeps it, or has no seed there."""
         seed = self._seeds.get((exemplar.trait, exemplar.pole, exemplar.seed_sha256 or ""))
         if seed is None or exemplar.text is None:
             return None

@@ -1,4 +1,4 @@
-"""Finds what an author's own texts are about: phrases of theirs, spread as the texts are.
+"""Find what an author's own texts are about: phrases of theirs, spread as the texts are.
 
 It is KeyBERT's way (Grootendorst 2020, doi 10.5281/zenodo.4461265): of a text's phrases the one that the encoder places
 nearest to it is what it is about. Here texts are grouped first, and each group has one phrase. So subjects are as
@@ -43,7 +43,7 @@ _CAPITALISED = regex.compile(r"(?<=[\p{L},] )\p{Lu}[\p{L}-]+")
 
 
 def find_text_subjects(model: Model, taken: Collection[str] = ()) -> tuple[str, ...]:
-    """Finds at most ``MAX_SUBJECTS`` subjects, those of the largest groups of texts first.
+    """Find at most ``MAX_SUBJECTS`` subjects, those of the largest groups of texts first.
 
     Args:
         model: one in a language that the encoder knows.
@@ -114,7 +114,7 @@ def _choose_phrases(drawn: Sequence[str], phrases: Sequence[Sequence[str]], take
 
 
 def _list_content_phrases(text: str, function_words: Set[str]) -> list[str]:
-    """Lists the phrases of two or three content words in a row, each once; where there are none, the words."""
+    """List the phrases of two or three content words in a row, each once; where there are none, the words."""
     runs = [run for run, *_ in _walk_runs(text, function_words)]
     sizes = range(2, MAX_WORDS + 1)
     parts = [run[start : start + size] for run in runs for size in sizes for start in range(len(run) - size + 1)]

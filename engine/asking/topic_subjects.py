@@ -1,4 +1,4 @@
-"""Splits a scenario pool's subjects into those inside and outside a topic, so that its poles differ in subject.
+"""Split a scenario pool's subjects into those inside and outside a topic, so that its poles differ in subject.
 
 For every other type of trait both texts of a pair have the same subject. A topic is its subject: asked for a text that
 is not about the topic, with a subject inside it, a small model writes about the topic all the same.
@@ -29,7 +29,7 @@ MIN_OWN_SHARE = 0.75
 def split_by_topic(
     model: Model, scenario_pool: ScenarioPool, packs: Packs, taken: Collection[str] = ()
 ) -> ScenarioPool:
-    """Returns the scenario pool with ``topic_subjects`` for each topic trait whose poles are to differ in subject.
+    """Return the scenario pool with ``topic_subjects`` for each topic trait whose poles are to differ in subject.
 
     Args:
         taken: subjects in the form of ``normalise`` that are not to be used.
@@ -40,7 +40,7 @@ def split_by_topic(
 
 
 def find_threshold(values: Numbers) -> float:
-    """Finds the threshold that splits values into two groups with the greatest variance between them (Otsu 1979)."""
+    """Find the threshold that splits values into two groups with the greatest variance between them (Otsu 1979)."""
     ranked = np.sort(values)
     best, best_variance = float(ranked[0]), -1.0
     for cut in range(1, len(ranked)):
@@ -54,7 +54,7 @@ def find_threshold(values: Numbers) -> float:
 def _split(
     model: Model, trait: Trait, scenario_pool: ScenarioPool, packs: Packs, taken: Collection[str]
 ) -> TopicSubjects | None:
-    """Splits the subjects for a topic; None where its pairs share their subjects, as those of other traits do."""
+    """Split the subjects for a topic; None where its pairs share their subjects, as those of other traits do."""
     given = model.scenarios.subjects
     near, more = _list_pack_fields(model, trait, packs, taken)
     own = drop_taken(given, taken) or near.subjects
@@ -86,7 +86,7 @@ def _keep(fields: Sequence[Field], subjects: Collection[str]) -> tuple[Field, ..
 
 
 def _score_subjects(index: PackIndex, model: Model, trait: Trait, subjects: Sequence[str]) -> Numbers:
-    """Scores subjects along an axis from what the model's other texts are about to the topic; higher is inside."""
+    """Score subjects along an axis from what the model's other texts are about to the topic; higher is inside."""
     vectors = index.embed(subjects)
     negative = [seed.text for seed in model.seeds_at(trait.key, "negative")]
     others = index.embed(negative) if negative else vectors

@@ -1,1 +1,1 @@
-"""Accepts each exemplar or rejects it with a reason: by the rules, by the in-context judge and by the chat judge."""
+"""Accept each exemplar or reject it with a reason: by rules, by the in-context judge and by the voting judge."""

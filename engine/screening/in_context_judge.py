@@ -1,4 +1,4 @@
-"""Judges exemplars with the embedded model: shown the seeds in mixed order, it gives the odds of the two verdicts.
+"""Judge exemplars with the embedded model: shown the seeds in mixed order, it gives the odds of the two verdicts.
 
 docs/decisions/003-choice.md has the measurements of this and of other forms.
 """
@@ -50,7 +50,7 @@ class InContextJudge:
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
 
     async def measure_aucs(self, progress: Progress) -> dict[str, float]:
-        """Measures by trait key the judge's AUC on seeds that it was not shown: each is judged by all other seeds.
+        """Measure by trait key the judge's AUC on seeds that it was not shown: each is judged by all other seeds.
 
         If a trait has as many seeds as the judge can be shown, nothing is measured and the AUC is ``ASSUMED_AUC``. Left
         out are traits without seeds at both poles, all where the endpoint returns no odds, and those that an axis
@@ -74,7 +74,7 @@ class InContextJudge:
         return aucs
 
     async def judge(self, exemplars: Sequence[Exemplar], traits: Collection[str]) -> list[Exemplar]:
-        """Returns the exemplars in order; accepted ones of ``traits`` get the judge's odds.
+        """Return the exemplars in order; accepted ones of ``traits`` get the judge's odds.
 
         An exemplar on which the judge fails for good is rejected as ``cell_failed``.
         """
@@ -93,7 +93,7 @@ class InContextJudge:
         return replace(exemplar, odds=odds)
 
     async def _judge_seed(self, item: Seed) -> float | None:
-        """Judges a seed by the other seeds; None if its pole has no other seed or the call fails."""
+        """Judge a seed by the other seeds; None if its pole has no other seed or the call fails."""
         model, label = self._plan.model, f"audition/{item.trait}/{item.sha256}"
         seeds, reviewed = (
             tuple(other for other in examples if other.text != item.text) for examples in (model.seeds, model.reviewed)
@@ -113,7 +113,7 @@ class InContextJudge:
 
 
 def list_calibration_examples(model: Model, trait: str) -> list[Seed]:
-    """Lists the seeds by which the judge's AUC is measured; of more than ``MAX_CALIBRATION_EXAMPLES`` a pole the first.
+    """List the seeds by which the judge's AUC is measured; of more than ``MAX_CALIBRATION_EXAMPLES`` a pole the first.
 
     None where both poles have as many as the judge can be shown.
     """
@@ -123,7 +123,7 @@ def list_calibration_examples(model: Model, trait: str) -> list[Seed]:
 
 
 def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Request | None:
-    """Makes the request for the odds of a text; None if a pole has no authored texts to show."""
+    """Make the request for the odds of a text; None if a pole has no authored texts to show."""
     prompt = write_judge_prompt(model, model.trait(trait), text, seed)
     if prompt is None:
         return None
@@ -131,7 +131,7 @@ def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Reques
 
 
 def read_odds(tokens: dict[str, float]) -> float:
-    """Computes the log odds of the positive verdict from the log probabilities of the likeliest tokens."""
+    """Compute the log odds of the positive verdict from the log probabilities of the likeliest tokens."""
     likeliest: dict[str, float] = {}
     for token, probability in tokens.items():
         word = token.strip().lower()

@@ -1,4 +1,4 @@
-"""Finds labels, and the author's own words about a trait, in a text: a scorer would learn them and not the trait."""
+"""Find labels, and the author's own words about a trait, in a text: a scorer would learn them and not the trait."""
 
 import html
 from functools import lru_cache
@@ -55,7 +55,7 @@ _NO_WORDS = regex.compile(r"[\p{S}#*@%/\\]|\A\P{L}*\Z")
 
 
 def collect_own_words(model: Model, trait: Trait, language: str) -> frozenset[Run]:
-    """Collects the runs of content words of a trait's description and paraphrases and of the brief.
+    """Collect the runs of content words of a trait's description and paraphrases and of the brief.
 
     Those that the seeds have are the genre's. What a topic or a claim is called and says belongs into its texts.
     """
@@ -68,7 +68,7 @@ def collect_own_words(model: Model, trait: Trait, language: str) -> frozenset[Ru
 
 
 def find_own_words(text: str, own_words: frozenset[Run], language: str) -> str | None:
-    """Finds a run that a text shares with ``collect_own_words``; None if it shares none."""
+    """Find a run that a text shares with ``collect_own_words``; None if it shares none."""
     runs = _list_content_runs(text, language) if own_words else ()
     return next((" ".join(words) for words in runs if _cut(words) in own_words), None)
 

@@ -1,4 +1,4 @@
-"""Counts what an author's rules and questions reject; what runs the rules is handed over, since it is the gate's."""
+"""Count what an author's rules and questions reject; what runs the rules is handed over, since it is the gate's."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -26,21 +26,21 @@ class HopelessRule:
 
 
 class OwnTally:
-    """Counts over a run the texts that came to the author's rules and questions, and those that each has rejected."""
+    """Count over a run the texts that came to the author's rules and questions, and those that each has rejected."""
 
     def __init__(self) -> None:
         self._came = Counter[Reason]()
         self._rejected: dict[tuple[Reason, str], list[str]] = {}
 
     def add(self, reason: Reason, exemplars: Iterable[Exemplar]) -> None:
-        """Adds exemplars as they come from the rules or questions, whose reason this is."""
+        """Add exemplars as they come from the rules or questions, whose reason this is."""
         for item in exemplars:
             self._came[reason] += item.is_accepted or item.reason == reason
             if item.reason == reason:
                 self._rejected.setdefault((reason, item.detail), []).append(item.text or "")
 
     def find_hopeless(self) -> HopelessRule | None:
-        """Finds what has rejected nine of ten texts, of twenty or more that came to it."""
+        """Find what has rejected nine of ten texts, of twenty or more that came to it."""
         for (reason, rule), texts in self._rejected.items():
             came = self._came[reason]
             if came >= HOPELESS_CANDIDATES and len(texts) >= HOPELESS_SHARE * came:

@@ -1,4 +1,4 @@
-"""Finds talk about the task and gaps to be filled in by their form, and which forms hold for a model.
+"""Find talk about the task and gaps to be filled in by their form, and which forms hold for a model.
 
 Each is meant to be precise in itself: talk is about the text that was asked for, a gap is one that nobody writes on
 purpose. What is still ordinary in a model's own texts is no fault there (docs/decisions/004-screening.md).
@@ -38,7 +38,7 @@ class Pattern:
 
 @cache
 def load_patterns() -> tuple[Pattern, ...]:
-    """Loads the patterns of ``data/patterns.yaml``, in the order in which they are looked for."""
+    """Load the patterns of ``data/patterns.yaml``, in the order in which they are looked for."""
     given = _read_file()
     parts: dict[str, str] = given["parts"]
 
@@ -64,18 +64,18 @@ def load_patterns() -> tuple[Pattern, ...]:
 
 @cache
 def load_particles() -> frozenset[str]:
-    """Loads the words with which people begin and end texts whatever they are about, such as "yes"."""
+    """Load the words with which people begin and end texts whatever they are about, such as "yes"."""
     return frozenset(_read_file()["particles"].split())
 
 
 def find_pattern(text: str, reason: Reason, waived: frozenset[str]) -> str | None:
-    """Finds the first pattern of a reason in a text, but for the waived ones; returns what matched it."""
+    """Find the first pattern of a reason in a text, but for the waived ones; returns what matched it."""
     held = (item.form for item in load_patterns() if item.reason == reason and item.name not in waived)
     return next((match.group() for form in held if (match := form.search(text))), None)
 
 
 def list_waived_patterns(model: Model, forms: Sequence[str] = ()) -> frozenset[str]:
-    """Lists the names of the patterns that do not hold for a model, since its own texts have them, or its genre.
+    """List the names of the patterns that do not hold for a model, since its own texts have them, or its genre.
 
     Own texts are the seeds of either pole, and what description, brief, traits and forms say or quote.
 

@@ -1,4 +1,4 @@
-"""Finds what comes back in text after text of a run: what a model hands its texts over with, and what one seed says.
+"""Find what comes back in text after text of a run: what a model hands its texts over with, and what one seed says.
 
 What begins text after text, up to a colon or as a heading ("Claro! Segue a mensagem:"), in any language, is the
 model's and no part of them. Where the author's own texts begin so, it is the genre's: "Dear customer:".
@@ -48,14 +48,14 @@ class FirstWords:
         self._sizes = Counter[tuple[str, Pole]]()
 
     def add(self, exemplars: Iterable[Exemplar]) -> None:
-        """Adds the texts of a round, whatever else is wrong with them."""
+        """Add the texts of a round, whatever else is wrong with them."""
         for exemplar in exemplars:
             if exemplar.text is not None:
                 self._sizes[exemplar.trait, exemplar.pole] += 1
                 self._counts[exemplar.trait, exemplar.pole, _take_opening(exemplar.text)] += 1
 
     def find(self, exemplar: Exemplar) -> str | None:
-        """Says how many texts begin as an exemplar does where that is no part of them; None where it is."""
+        """Say how many texts begin as an exemplar does where that is no part of them; None where it is."""
         opening = _take_opening(exemplar.text or "")
         times, size = self._counts[exemplar.trait, exemplar.pole, opening], self._sizes[exemplar.trait, exemplar.pole]
         least = MIN_ASSENTS if opening.endswith(_REST) else max(MIN_TEXTS, MIN_SHARE * size)
@@ -65,7 +65,7 @@ class FirstWords:
 
 
 class SeedPhrases:
-    """Counts the phrases of single seeds in the texts that stand, by trait and pole.
+    """Count the phrases of single seeds in the texts that stand, by trait and pole.
 
     Args:
         quotas: how many texts are wanted, by trait key and pole.
@@ -83,7 +83,7 @@ class SeedPhrases:
             self._own[trait.key] = {phrase for phrase, count in having.items() if count == 1}
 
     def find(self, exemplar: Exemplar) -> str | None:
-        """Finds a phrase of one seed that as many texts have as may; what the subject says is none."""
+        """Find a phrase of one seed that as many texts have as may; what the subject says is none."""
         trait, pole = exemplar.trait, exemplar.pole
         most = self._most.get((trait, pole), 1)
         full = [phrase for phrase in self._find_all(exemplar) if self._counts[trait, pole, phrase] >= most]
@@ -91,7 +91,7 @@ class SeedPhrases:
         return " ".join(longest) or None
 
     def add(self, exemplar: Exemplar) -> None:
-        """Counts the phrases of a text that stands."""
+        """Count the phrases of a text that stands."""
         self._counts.update((exemplar.trait, exemplar.pole, phrase) for phrase in self._find_all(exemplar))
 
     def _find_all(self, exemplar: Exemplar) -> set[Phrase]:

@@ -1,4 +1,4 @@
-"""Checks one text against the rules, each with its reason code; duplicates are found by the screener."""
+"""Check one text against the rules, each with its reason code; duplicates are found by the screener."""
 
 import re
 from collections import Counter
@@ -59,7 +59,7 @@ class Context:
     lengths: Mapping[str, Length] = field(default_factory=dict)
 
     def narrow(self, exemplar: Exemplar) -> "Context":
-        """Returns what the rules need to know of one exemplar."""
+        """Return what the rules need to know of one exemplar."""
         scenario = exemplar.scenario
         # A variation's length is checked against that of its seed, together with its voice.
         length = None if exemplar.seed_sha256 else self.lengths.get(scenario.length, self.length)
@@ -67,7 +67,7 @@ class Context:
 
 
 def apply_rules(contexts: Mapping[str, Context], exemplars: Sequence[Exemplar]) -> list[Exemplar]:
-    """Returns the exemplars in order, those that break a rule rejected.
+    """Return the exemplars in order, those that break a rule rejected.
 
     Args:
         contexts: by the keys of traits.
@@ -81,12 +81,12 @@ def apply_rules(contexts: Mapping[str, Context], exemplars: Sequence[Exemplar]) 
 
 
 def find_fault(text: str, context: Context) -> tuple[Reason, str] | None:
-    """Finds the first rule that a text breaks: its reason, and what was found in the text; None if it breaks none."""
+    """Find the first rule that a text breaks: its reason, and what was found in the text; None if it breaks none."""
     return next(((reason, detail) for reason, detail in _walk_faults(text, context) if detail is not None), None)
 
 
 def _walk_faults(text: str, context: Context) -> Iterator[tuple[Reason, str | None]]:
-    """Yields the reasons in the order in which they count, each with its detail where the text has the fault."""
+    """Yield the reasons in the order in which they count, each with its detail where the text has the fault."""
     yield "unreadable", _find_unreadable(text, context.language)
     # A refusal to write, a label of the prompt, talk about the text instead of the text, and a gap.
     for reason in PATTERN_REASONS:
@@ -135,7 +135,7 @@ def _list_runs(instructions: str) -> frozenset[tuple[str, ...]]:
 
 
 def _list_repetitions(words: list[str], language: str) -> Iterator[tuple[int, float, str]]:
-    """Lists the most repeated phrases with their shares of the characters.
+    """List the most repeated phrases with their shares of the characters.
 
     Those of function words alone count in English only, where Gopher's limits were set, and there no single ones: the
     ending of a polite Japanese verb is four of ICU's words.

@@ -1,4 +1,4 @@
-"""Screens the exemplars of a round by the rules and against earlier texts; each is accepted or gets a reason.
+"""Screen the exemplars of a round by the rules and against earlier texts; each is accepted or gets a reason.
 
 Texts that stand are held against each other and the seeds once more by meaning, which takes their vectors.
 """
@@ -39,7 +39,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 class Screener:
-    """Screens exemplars in cell order, and remembers accepted texts, so that the first of several duplicates stays.
+    """Screen exemplars in cell order, and remembers accepted texts, so that the first of several duplicates stays.
 
     ``apply_rules`` applies the rules that look at one text alone; it can be pickled.
 
@@ -67,7 +67,7 @@ class Screener:
         self._proposed = as_stored(model.proposed).texts
 
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
-        """Returns the exemplars in cell order; each is accepted, or has the reason for which it is rejected."""
+        """Return the exemplars in cell order; each is accepted, or has the reason for which it is rejected."""
         return self.compare(self.apply_rules(exemplars))
 
     def compare(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
@@ -122,7 +122,7 @@ def mask_numbers(text: str) -> str:
 def reject_same_meanings(
     model: Model, new: Sequence[Exemplar], earlier: Sequence[Exemplar], embedder: Embedder
 ) -> list[Exemplar]:
-    """Returns the new exemplars in order, those that mean what a seed or an earlier one does rejected.
+    """Return the new exemplars in order, those that mean what a seed or an earlier one does rejected.
 
     Args:
         earlier: those of the rounds before, of which the accepted ones count.
@@ -146,7 +146,7 @@ def reject_same_meanings(
 
 
 def _find_same(vectors: Vectors, most: NDArray[np.float64], begun: int) -> Iterator[tuple[int, int, float]]:
-    """Finds the rows from ``begun`` on whose cosine with a standing row before them is not below that row's ``most``.
+    """Find the rows from ``begun`` on whose cosine with a standing row before them is not below that row's ``most``.
 
     Yields:
         The row, the standing row that it passes furthest, and their cosine. All others stand.
@@ -164,7 +164,7 @@ def _find_same(vectors: Vectors, most: NDArray[np.float64], begun: int) -> Itera
 
 
 def _make_contexts(plan: Plan, use_lengths: bool) -> dict[str, Context]:
-    """Makes what the rules need to know for each trait; the subject differs by exemplar.
+    """Make what the rules need to know for each trait; the subject differs by exemplar.
 
     The length is what a model that is not told its scenario's may write: any of the model's lengths.
     """

@@ -52,11 +52,11 @@ class JudgeCalibration:
 
     @property
     def is_passed(self) -> bool:
-        """Whether the judge tells sense from nonsense."""
+        """Return whether the judge tells sense from nonsense."""
         return self.asked > 0 and self.right >= self.asked - MOST_WRONG
 
     def covers(self, trait: str) -> bool:
-        """Whether the judge is asked if texts of a trait make sense."""
+        """Return whether the judge is asked if texts of a trait make sense."""
         return self.is_passed and trait not in self.doubted
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class JudgeCalibration:
 
 
 def list_trial_texts(plan: Plan) -> list[TrialText]:
-    """Lists texts of persons and each with its words shuffled; none where there are too few in the model's language.
+    """List texts of persons and each with its words shuffled; none where there are too few in the model's language.
 
     They are seeds of some words, of each trait and pole in turn, and after them ordinary texts.
     """
@@ -95,18 +95,18 @@ def list_trial_texts(plan: Plan) -> list[TrialText]:
 
 
 def judge_trial(judge: str, texts: Sequence[TrialText], right: Sequence[bool]) -> JudgeCalibration:
-    """Judges a trial by whether the judge was right about each text."""
+    """Judge a trial by whether the judge was right about each text."""
     doubted = {tried.trait for tried, is_right in zip(texts, right, strict=True) if tried.makes_sense and not is_right}
     return JudgeCalibration(judge, sum(right), len(right), frozenset(doubted))
 
 
 def name_question(number: int) -> str:
-    """Names the field in which a vote answers the question of this number, from 1."""
+    """Name the field in which a vote answers the question of this number, from 1."""
     return f"{QUESTION}{number}"
 
 
 def read_yes_no(objects: Sequence[Mapping[str, object]], field: str) -> bool | None:
-    """Reads a yes or a no in the last object that has the field; None where there is neither."""
+    """Read a yes or a no in the last object that has the field; None where there is neither."""
     said = next((fields[field] for fields in reversed(objects) if field in fields), None)
     return said if isinstance(said, bool) else YES_NO.get(str(said).strip(" .!").casefold())
 
@@ -114,7 +114,7 @@ def read_yes_no(objects: Sequence[Mapping[str, object]], field: str) -> bool | N
 def find_objection(
     votes: Sequence[Vote], questions: Sequence[Question]
 ) -> tuple[Literal["no_sense", "own_question"], str] | None:
-    """Finds why votes reject a text that is at its pole, and the detail; None where they do not.
+    """Find why votes reject a text that is at its pole, and the detail; None where they do not.
 
     More votes have to be against it than for it. A question that no vote answers rejects it too: what the author asks
     has to be answered.
@@ -161,6 +161,6 @@ def _weigh(said: Sequence[bool | None]) -> int:
 
 
 def _divide(text: str) -> tuple[list[str], str]:
-    """Divides a text into words, and gives what stands between them: nothing in a script without spaces."""
+    """Divide a text into words, and gives what stands between them: nothing in a script without spaces."""
     words = text.split()
     return (words, " ") if len(words) >= MIN_WORDS else (list(split_words(text)), "")

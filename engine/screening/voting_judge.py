@@ -1,4 +1,4 @@
-"""Lets the chat judge vote on each text without knowing its label, until the majority is settled.
+"""Let the chat judge vote on each text without knowing its label, until the majority is settled.
 
 The poles are swapped from vote to vote. Of a reply the answer counts that is named and stands alone. A decision model
 has one vote: at the same request it decides the same, however often it is asked.
@@ -73,7 +73,7 @@ class VotingJudge:
         self._unread: dict[str, str] = {}
 
     async def judge(self, plan: Plan, exemplars: Sequence[Exemplar], progress: Progress) -> list[Exemplar]:
-        """Returns the exemplars in order; accepted ones get votes, and are rejected if these contradict their label.
+        """Return the exemplars in order; accepted ones get votes, and are rejected if these contradict their label.
 
         The reason is ``wrong_label`` if the votes decide for the other pole, ``off_pole`` if they decide for neither,
         ``cell_failed`` if the judge fails for good; then as ``find_objection`` says.
@@ -127,7 +127,7 @@ class VotingJudge:
         return replace(judged, reason="off_pole" if outcome == "neither" else "wrong_label", detail=detail)
 
     async def _try(self, plan: Plan, progress: Progress) -> sense.JudgeCalibration:
-        """Tries the judge; an answer that cannot be read, or is refused, is wrong.
+        """Try the judge; an answer that cannot be read, or is refused, is wrong.
 
         Raises:
             RetryableProviderError: an answer does not come. It could come at the next start, which would then have
@@ -152,7 +152,7 @@ class VotingJudge:
         return trial
 
     async def _ask_vote(self, plan: Plan, exemplar: Exemplar, number: int, costs: list[float | None]) -> Vote:
-        """Asks for one vote; it is "invalid" if no reply is valid. What the provider refuses is not asked for again.
+        """Ask for one vote; it is "invalid" if no reply is valid. What the provider refuses is not asked for again.
 
         The cost of each reply is added to ``costs`` at once, so that it counts even if a later call fails.
         """
@@ -197,7 +197,7 @@ class VotingJudge:
 
 
 def choose_first(seed: int, key: str, number: int) -> Pole:
-    """Returns the pole shown first in a vote: drawn by ``seed`` for a text's first vote, then swapped each time."""
+    """Return the pole shown first in a vote: drawn by ``seed`` for a text's first vote, then swapped each time."""
     drawn = hashlib.sha256(f"{seed}/{key}/vote".encode()).digest()[0]
     return POLES[(drawn + number) % 2]
 
@@ -205,7 +205,7 @@ def choose_first(seed: int, key: str, number: int) -> Pole:
 def make_vote_request(
     plan: Plan, trait: str, text: str, first: Pole, asks_sense: bool = False, decides: bool = False
 ) -> Request:
-    """Makes the request for one vote on a text, at temperature 0.
+    """Make the request for one vote on a text, at temperature 0.
 
     Args:
         decides: whether it is for a decision model.
@@ -225,7 +225,7 @@ def make_vote_request(
 def read_vote(
     reply: Reply, model: Model, trait: str, first: Pole, endpoint: Endpoint, asks_sense: bool = False
 ) -> Vote:
-    """Reads what a reply says of all that was asked for; nothing where it names no pole's label and not "neither"."""
+    """Read what a reply says of all that was asked for; nothing where it names no pole's label and not "neither"."""
     invalid = Vote(endpoint.name, "invalid", first)
     if reply.finish == REFUSED:
         return invalid

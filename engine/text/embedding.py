@@ -1,4 +1,4 @@
-"""Turns texts into unit vectors, offline, with a sentence encoder from a Python package, and groups them by direction.
+"""Turn texts into unit vectors, offline, with a sentence encoder from a Python package, and groups them by direction.
 
 Choice, the probe, shortcuts and diversity all work on these vectors. The encoder is Google's multilingual Universal
 Sentence Encoder 3 in plain numpy (Yang et al. 2019, arXiv 1907.04307). It was chosen because it is pure Python with no
@@ -31,13 +31,13 @@ GROUP_TURNS, GROUP_DECIMALS = 10, 6
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors: the packaged encoder in a run, a fake in the tests."""
+    """Turn texts into vectors: the packaged encoder in a run, a fake in the tests."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Returns one row for each text, of length 1, or of length 0 for a text without content."""
+        """Return one row for each text, of length 1, or of length 0 for a text without content."""
 
     async def embed_ahead(self, texts: Sequence[str], run_in_worker: Executor) -> None:
-        """Computes the vectors of texts by ``run_in_worker`` in one batch, before they are asked for."""
+        """Compute the vectors of texts by ``run_in_worker`` in one batch, before they are asked for."""
 
 
 class SentenceEncoder:
@@ -49,7 +49,7 @@ class SentenceEncoder:
         self._seen: dict[str, NDArray[np.float32]] = {}
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Returns vectors of shape ``(len(texts), 512)``."""
+        """Return vectors of shape ``(len(texts), 512)``."""
         if new := self._list_new(texts):
             self._keep(new, encode(new))
         if not texts:
@@ -57,7 +57,7 @@ class SentenceEncoder:
         return np.stack([self._seen[text] for text in texts], dtype=np.float64)
 
     async def embed_ahead(self, texts: Sequence[str], run_in_worker: Executor) -> None:
-        """Computes vectors in one batch, in this process or in another."""
+        """Compute vectors in one batch, in this process or in another."""
         if new := self._list_new(texts):
             self._keep(new, await run_in_worker(partial(encode, new)))
 
@@ -69,7 +69,7 @@ class SentenceEncoder:
 
 
 def encode(texts: Sequence[str]) -> Vectors:
-    """Encodes texts in one batch: about 300 short texts a second and core; the first call takes 1 s more."""
+    """Encode texts in one batch: about 300 short texts a second and core; the first call takes 1 s more."""
     return normalise_rows(_encode_on_threads(_load_encoder()._model, texts))
 
 
@@ -89,7 +89,7 @@ def _encode_on_threads(model: Any, texts: Sequence[str]) -> Any:
 
 
 def normalise_rows(vectors: Any) -> Vectors:
-    """Scales rows to length 1 and rounds them to ``DECIMALS``; a row without direction becomes 0."""
+    """Scale rows to length 1 and rounds them to ``DECIMALS``; a row without direction becomes 0."""
     rows: Vectors = np.array(vectors, dtype=np.float64)
     np.nan_to_num(rows, copy=False)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -98,7 +98,7 @@ def normalise_rows(vectors: Any) -> Vectors:
 
 
 def group_rows(vectors: Vectors, count: int) -> tuple[NDArray[np.int64], Vectors]:
-    """Groups rows around at most ``count`` centres (spherical k-means: Dhillon and Modha 2001).
+    """Group rows around at most ``count`` centres (spherical k-means: Dhillon and Modha 2001).
 
     Args:
         vectors: shape (n, d), at least one row, each of length 1 or 0.
@@ -116,7 +116,7 @@ def group_rows(vectors: Vectors, count: int) -> tuple[NDArray[np.int64], Vectors
 
 
 def _choose_first(vectors: Vectors, count: int) -> Vectors:
-    """Draws the first centres, each by how far it lies from those before (Arthur and Vassilvitskii 2007)."""
+    """Draw the first centres, each by how far it lies from those before (Arthur and Vassilvitskii 2007)."""
     rng, chosen = np.random.default_rng(0), [0]
     far = np.ones(len(vectors))
     while len(chosen) < count:

@@ -1,4 +1,4 @@
-"""Formats numbers, costs and names for people, and keeps foreign texts from being obeyed by what shows them.
+"""Format numbers, costs and names for people, and keeps foreign texts from being obeyed by what shows them.
 
 That is a terminal, a spreadsheet, markdown, or a page's script.
 """
@@ -38,49 +38,49 @@ _NUMBER = re.compile(r"(\d{1,9})(?=[.)](?:\s|$))")
 
 
 def capitalise(sentence: str) -> str:
-    """Makes the first letter of a sentence a capital and leaves the others as they are."""
+    """Make the first letter of a sentence a capital and leaves the others as they are."""
     return sentence[:1].upper() + sentence[1:]
 
 
 def name_reason(code: str) -> str:
-    """Names a reason code in words: ``near_duplicate`` → “near duplicate”, ``surplus`` → “to spare”."""
+    """Name a reason code in words: ``near_duplicate`` → “near duplicate”, ``surplus`` → “to spare”."""
     return "to spare" if code == "surplus" else code.replace("_", " ")
 
 
 def describe_others(rejected: int, spare: int) -> str:
-    """Describes what was not chosen; what is to spare was not rejected, since nothing is wrong with it."""
+    """Describe what was not chosen; what is to spare was not rejected, since nothing is wrong with it."""
     return f"{rejected:,} rejected, {spare:,} to spare" if spare else f"{rejected:,} rejected"
 
 
 def shorten(text: str, most_chars: int) -> str:
-    """Cuts a text at so many characters, with “…” as the last of them."""
+    """Cut a text at so many characters, with “…” as the last of them."""
     return text if len(text) <= most_chars else f"{text[: most_chars - 1]}…"
 
 
 def quote_reply(said: str) -> str:
-    """Quotes the beginning of a model's reply in one line; “an empty one” where there is nothing in it."""
+    """Quote the beginning of a model's reply in one line; “an empty one” where there is nothing in it."""
     folded = " ".join(said.split())
     return f"“{shorten(folded, QUOTED_CHARS)}”" if folded else "an empty one"
 
 
 def count_noun(number: int, noun: str, plural: str | None = None) -> str:
-    """Formats a number with its noun: “1 exemplar”, “2,048 exemplars”."""
+    """Format a number with its noun: “1 exemplar”, “2,048 exemplars”."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"
 
 
 def join_words(words: Sequence[str]) -> str:
-    """Joins words as a sentence does: “forms, audiences and lengths”; an empty text for none."""
+    """Join words as a sentence does: “forms, audiences and lengths”; an empty text for none."""
     return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
 
 def name_some(names: Sequence[str], most: int = 3) -> str:
-    """Names the first of many: “a, b, c and 28 more”."""
+    """Name the first of many: “a, b, c and 28 more”."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more}"
 
 
 def format_cost(cost_usd: float | None) -> str:
-    """Formats a cost in US dollars, “not known” for None; a cost below $0.10 keeps at least two significant digits."""
+    """Format a cost in US dollars, “not known” for None; a cost below $0.10 keeps at least two significant digits."""
     if cost_usd is None:
         return "not known"
     if cost_usd == 0 or cost_usd >= 0.1:
@@ -102,17 +102,17 @@ def format_bytes(number: float) -> str:
 
 
 def show_controls(text: str) -> str:
-    """Writes the characters that a terminal would obey as JSON does, ESC as ``\\u001b``: JSON stays the same JSON."""
+    """Write the characters that a terminal would obey as JSON does, ESC as ``\\u001b``: JSON stays the same JSON."""
     return _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def quote_formulas(text: str) -> str:
-    """Puts a single quote before whatever a spreadsheet would take for a formula."""
+    """Put a single quote before whatever a spreadsheet would take for a formula."""
     return _RUN.sub(lambda found: found[0] if found[2] is None else f"{found[0]}'", text)
 
 
 def unquote_formulas(text: str) -> str:
-    """Takes off what ``quote_formulas`` has put into a text, and nothing else."""
+    """Take off what ``quote_formulas`` has put into a text, and nothing else."""
     return _QUOTED.sub(r"\1", text)
 
 
@@ -122,7 +122,7 @@ def embed_json(data: object) -> Markup:
 
 
 def render_markdown(template: Path, **values: object) -> str:
-    """Renders a template file, which may use the filters ``line`` and ``cell``."""
+    """Render a template file, which may use the filters ``line`` and ``cell``."""
     return _load_template(template).render(values)
 
 
@@ -141,7 +141,7 @@ def load_pages(folder: Path) -> "Environment":
 
 
 def as_line(text: str) -> str:
-    """Puts a text on one line and escapes what would be HTML, a link, an image, or open a block such as a heading."""
+    """Put a text on one line and escapes what would be HTML, a link, an image, or open a block such as a heading."""
     line = _INLINE.sub(r"\\\g<0>", " ".join(text.split()))
     if _NUMBER.match(line):
         return _NUMBER.sub(r"\1\\", line, count=1)
@@ -149,7 +149,7 @@ def as_line(text: str) -> str:
 
 
 def as_cell(text: str) -> str:
-    """Puts a text into one cell of a table."""
+    """Put a text into one cell of a table."""
     return _INLINE.sub(r"\\\g<0>", " ".join(text.split())).replace("|", "\\|")
 
 

@@ -1,4 +1,4 @@
-"""Decides the language of a model's texts, and finds texts that are in another one.
+"""Decide the language of a model's texts, and finds texts that are in another one.
 
 The script of a text tells most languages. Among those that share a script py3langid does, and only when it is sure.
 """
@@ -62,7 +62,7 @@ class Language:
 
     @property
     def encoder_supports_language(self) -> bool:
-        """Whether the sentence encoder was trained on it, so that its vectors mean something."""
+        """Return whether the sentence encoder was trained on it, so that its vectors mean something."""
         return self.code in ENCODER_LANGUAGES
 
 
@@ -70,7 +70,7 @@ ENGLISH = Language()
 
 
 def decide_language(model: Model) -> Language:
-    """Decides a model's language: by ``model.yaml``, else seeds, texts, labels and descriptions, the brief, English."""
+    """Decide a model's language: by ``model.yaml``, else seeds, texts, labels and descriptions, the brief, English."""
     if model.language:
         return Language(model.language, "model.yaml says so")
     for texts, why in _list_evidence(model):
@@ -80,13 +80,13 @@ def decide_language(model: Model) -> Language:
 
 
 def detect_language(texts: Sequence[str]) -> str | None:
-    """Detects the language that texts have in common: its code of ISO 639, or None if it is not sure."""
+    """Detect the language that texts have in common: its code of ISO 639, or None if it is not sure."""
     shown = texts[:: max(1, len(texts) // MAX_TEXTS)]
     return _detect(" ".join(text[:MAX_CHARACTERS] for text in shown))
 
 
 def find_other_language(text: str, expected: str) -> str | None:
-    """Returns the code of a text's language if it is surely not the expected one; None where there is any doubt.
+    """Return the code of a text's language if it is surely not the expected one; None where there is any doubt.
 
     Where only the script tells that it is another one, its name is returned instead.
 
@@ -112,7 +112,7 @@ def find_other_language(text: str, expected: str) -> str | None:
 
 @cache
 def load_identifier() -> Any:
-    """Loads what tells languages of one script apart, which takes a moment."""
+    """Load what tells languages of one script apart, which takes a moment."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
@@ -142,7 +142,7 @@ def _detect(text: str) -> str | None:
 
 
 def _find_sure(ranks: Mapping[str, float]) -> str | None:
-    """Returns the likeliest language where it and those close to it are sure among all."""
+    """Return the likeliest language where it and those close to it are sure among all."""
     best = max(ranks, key=lambda code: ranks[code], default=None)
     return best if best and _add_close(ranks, best) > SURE else None
 
@@ -157,7 +157,7 @@ def _tell_han(text: str) -> str:
 
 
 def _weigh(text: str) -> Mapping[str, int]:
-    """Returns the letters of a text by script, weighted by how much they say; nothing for too few."""
+    """Return the letters of a text by script, weighted by how much they say; nothing for too few."""
     if text.isascii():
         letters = {"Latn": sum(map(str.isalpha, text))}
     else:
@@ -167,7 +167,7 @@ def _weigh(text: str) -> Mapping[str, int]:
 
 
 def _rank(text: str, script: str) -> Mapping[str, float]:
-    """Returns the probabilities of all languages of a script, which add up to 1; dialects count for their language."""
+    """Return the probabilities of all languages of a script, which add up to 1; dialects count for their language."""
     ranks: dict[str, float] = {}
     for code, share in load_identifier().rank(text):
         if script in _list_scripts(str(code)):

@@ -1,4 +1,4 @@
-"""Finds near duplicates: MinHash proposes pairs, the exact Jaccard index of character 5-grams decides.
+"""Find near duplicates: MinHash proposes pairs, the exact Jaccard index of character 5-grams decides.
 
 Screening uses it against seeds and earlier texts, the gate over whole sets (docs/decisions/005-duplicates.md). A set
 stores signatures of its texts: a byte for each MinHash, and a hash for each run of words. Two texts with the same
@@ -76,7 +76,7 @@ class Match:
 
     @property
     def exact(self) -> bool:
-        """Whether the two texts have the same normal form."""
+        """Return whether the two texts have the same normal form."""
         return self.similarity == 1.0
 
     @property
@@ -97,7 +97,7 @@ class NearTexts:
         self._exact: dict[str, int] = {}
 
     def add(self, text: str) -> None:
-        """Adds a text to the index."""
+        """Add a text to the index."""
         number = len(self._texts)
         self._texts.append(text)
         self._exact.setdefault(normalise(text), number)
@@ -105,7 +105,7 @@ class NearTexts:
         self._lsh.insert(number, self._hashes[number])
 
     def find(self, text: str) -> Match | None:
-        """Finds the most similar text of the index that is a duplicate or near duplicate; None if there is none."""
+        """Find the most similar text of the index that is a duplicate or near duplicate; None if there is none."""
         number = self._exact.get(normalise(text))
         if number is not None:
             return Match(self._texts[number], 1.0)
@@ -122,18 +122,18 @@ class NearTexts:
 
 
 def choose_nearest(*matches: Match | None) -> Match | None:
-    """Chooses the most similar of some matches, of equals the first."""
+    """Choose the most similar of some matches, of equals the first."""
     return max((match for match in matches if match), key=lambda match: match.similarity, default=None)
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    """Returns the Jaccard index of two sets, in [0, 1]: the size of their intersection over that of their union."""
+    """Return the Jaccard index of two sets, in [0, 1]: the size of their intersection over that of their union."""
     common = len(one & other)
     return common / (len(one) + len(other) - common)
 
 
 def find_pairs(texts: Iterable[str], nearness: Nearness = NEAR) -> list[tuple[int, Match]]:
-    """Finds each text that is a duplicate or near duplicate of an earlier one: its position, and the earlier text."""
+    """Find each text that is a duplicate or near duplicate of an earlier one: its position, and the earlier text."""
     seen = NearTexts(nearness)
     pairs = []
     for number, text in enumerate(texts):
@@ -144,7 +144,7 @@ def find_pairs(texts: Iterable[str], nearness: Nearness = NEAR) -> list[tuple[in
 
 
 def sign(texts: Sequence[str]) -> Signatures:
-    """Returns a row of ``PERMUTATIONS`` bytes for each text."""
+    """Return a row of ``PERMUTATIONS`` bytes for each text."""
     parts = [np.empty((0, PERMUTATIONS), np.uint8)]
     for start in range(0, len(texts), _SIGN_TEXTS):
         shingles = [list(shingle(text)) for text in texts[start : start + _SIGN_TEXTS]]
@@ -154,17 +154,17 @@ def sign(texts: Sequence[str]) -> Signatures:
 
 
 def hash_form(text: str) -> int:
-    """Returns a hash of 64 bits for the normal form of a text: of a million none is the same by chance."""
+    """Return a hash of 64 bits for the normal form of a text: of a million none is the same by chance."""
     return int.from_bytes(hashlib.sha256(normalise(text).encode()).digest()[:8])
 
 
 def hash_runs(text: str) -> list[int]:
-    """Returns a hash of 32 bits for each run of ``COMMON_RUN`` words of a text, sorted."""
+    """Return a hash of 32 bits for each run of ``COMMON_RUN`` words of a text, sorted."""
     return sorted({zlib.crc32("\0".join(run).encode()) for run in word_runs(text, COMMON_RUN)})
 
 
 def make_hash_column(texts: Sequence[str], column: HashColumn) -> pa.Array:
-    """Makes one column of the hashes of texts, one row for each, in order."""
+    """Make one column of the hashes of texts, one row for each, in order."""
     if column == "runs":
         return pa.array([hash_runs(text) for text in texts], RUNS.type)
     content = pa.py_buffer(sign(texts))
@@ -172,7 +172,7 @@ def make_hash_column(texts: Sequence[str], column: HashColumn) -> pa.Array:
 
 
 def read_signatures(column: pa.Array) -> Signatures:
-    """Returns the signatures of a ``signature`` column, without copying them."""
+    """Return the signatures of a ``signature`` column, without copying them."""
     begins, size = column.offset * PERMUTATIONS, len(column) * PERMUTATIONS
     found = np.frombuffer(column.buffers()[1] or b"", np.uint8)
     return found[begins : begins + size].reshape(len(column), PERMUTATIONS)

@@ -1,4 +1,4 @@
-"""Measures the style of short texts, and tells whether a variation has drifted from the voice of its seed.
+"""Measure the style of short texts, and tells whether a variation has drifted from the voice of its seed.
 
 The features are function words and surface features, which stay the same when the subject changes (Stamatatos 2009,
 section 2). The bounds were measured on human texts: docs/decisions/004-screening.md.
@@ -39,7 +39,7 @@ _CAPITALS = re.compile(r"[#@]?[A-Z]{2,}\W*")
 
 
 def measure_spreads(texts: Sequence[str], language: str = "en") -> Vectors:
-    """Measures how far two texts in one style, such as the seeds of a pole, typically differ in each feature.
+    """Measure how far two texts in one style, such as the seeds of a pole, typically differ in each feature.
 
     The fewer the texts, the closer the result is to ``GENERAL_SPREADS``.
     """
@@ -52,7 +52,7 @@ def measure_spreads(texts: Sequence[str], language: str = "en") -> Vectors:
 
 
 def find_drift(seed_text: str, text: str, spreads: Vectors = GENERAL_SPREADS, language: str = "en") -> str | None:
-    """Describes what differs from the seed's length, wording or style, with both values; None if nothing does.
+    """Describe what differs from the seed's length, wording or style, with both values; None if nothing does.
 
     Args:
         spreads: the unit of the bound on style: ``measure_spreads`` of the texts in the seed's style.
@@ -74,14 +74,14 @@ def find_drift(seed_text: str, text: str, spreads: Vectors = GENERAL_SPREADS, la
 
 
 def measure_distance(one: str, other: str) -> float:
-    """Returns how far two texts differ in style: the root mean square over features, in general spreads; 0 is equal."""
+    """Return how far two texts differ in style: the root mean square over features, in general spreads; 0 is equal."""
     return _root_mean_square((_compare_form(one) - _compare_form(other)) / GENERAL_SPREADS)
 
 
 # To find the seeds nearest in style, each variation of a seed measures all of them.
 @lru_cache(maxsize=32_768)
 def measure_voice(text: str, language: str = "en") -> tuple[float, ...]:
-    """Measures the features of a text, in the order of ``FEATURES``; all but the first are counts per word."""
+    """Measure the features of a text, in the order of ``FEATURES``; all but the first are counts per word."""
     words, function_words = split_words(text.replace("’", "'")), list_function_words(language)
     contractions = sum(bool(_CONTRACTION.search(word)) for word in words)
     capitals = sum(bool(_CAPITALS.fullmatch(word)) for word in text.split())
@@ -96,13 +96,13 @@ def measure_voice(text: str, language: str = "en") -> tuple[float, ...]:
 
 
 def measure_shared_content(one: str, other: str, language: str = "en") -> float:
-    """Returns the share of the shorter text's content words that the other text has too, in [0, 1]."""
+    """Return the share of the shorter text's content words that the other text has too, in [0, 1]."""
     first, second = (set(list_content_words([text], language)) for text in (one, other))
     return len(first & second) / max(1, min(len(first), len(second)))
 
 
 def _compare_form(text: str, language: str = "en") -> Vectors:
-    """Returns the features as differences of them are comparable: lengths by their logarithm, small shares by a root.
+    """Return the features as differences of them are comparable: lengths by their logarithm, small shares by a root.
 
     The root stabilises a share's variance (Anscombe 1948: 3/8 is added to a count, here in 30 words).
     """

@@ -1,4 +1,4 @@
-"""Splits, counts and folds words of any script: the forms in which all other modules compare texts and names.
+"""Split, counts and folds words of any script: the forms in which all other modules compare texts and names.
 
 A text of ASCII characters alone, as most English ones are, takes the short way through Python's own ``re``. ``regex``
 knows what Unicode says of all others, and ICU's dictionaries find the words of scripts without spaces
@@ -66,7 +66,7 @@ FUNCTION_WORDS = frozenset(
 
 
 def fold(text: str) -> str:
-    """Folds case, width, apostrophes and what is not seen (NFKC); white space stays. Turkish's two i count as one."""
+    """Fold case, width, apostrophes and what is not seen (NFKC); white space stays. Turkish's two i count as one."""
     if text.isascii():
         return text.casefold()
     folded = unicodedata.normalize("NFKC", UNSEEN.sub("", text)).casefold()
@@ -74,7 +74,7 @@ def fold(text: str) -> str:
 
 
 def fold_name(name: str) -> str:
-    """Folds a name or a label, with single spaces: two that are the same to a reader have one form."""
+    """Fold a name or a label, with single spaces: two that are the same to a reader have one form."""
     return " ".join(fold(name).split())
 
 
@@ -85,12 +85,12 @@ def fold_look(name: str) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing of a text is seen."""
+    """Return whether nothing of a text is seen."""
     return not _SEEN.search(UNSEEN.sub("", text))
 
 
 def split_words(text: str) -> list[str]:
-    """Splits a text into lower-case words; apostrophes and hyphens inside a word stay, combining marks belong to it."""
+    """Split a text into lower-case words; apostrophes and hyphens inside a word stay, combining marks belong to it."""
     if text.isascii():
         return _ASCII_WORD.findall(text.lower())
     words = _WORD.findall(UNSEEN.sub("", unicodedata.normalize("NFC", text)).lower())
@@ -98,17 +98,17 @@ def split_words(text: str) -> list[str]:
 
 
 def is_spaceless(text: str) -> bool:
-    """Whether a text has characters of a script without spaces."""
+    """Return whether a text has characters of a script without spaces."""
     return not text.isascii() and SPACELESS.search(text) is not None
 
 
 def drop_unseen(text: str) -> str:
-    """Returns a text as it is seen: without zero-width characters and soft hyphens, with single spaces."""
+    """Return a text as it is seen: without zero-width characters and soft hyphens, with single spaces."""
     return " ".join(UNSEEN.sub("", unicodedata.normalize("NFC", text)).split())
 
 
 def count_words(text: str) -> int:
-    """Counts words as a reader would: the runs between white space; ICU's words in scripts without spaces."""
+    """Count words as a reader would: the runs between white space; ICU's words in scripts without spaces."""
     runs = text.split()
     if not is_spaceless(text):
         return len(runs)
@@ -118,7 +118,7 @@ def count_words(text: str) -> int:
 # The form of a text is needed three times in a row: to look it up, for its shingles, and to add it.
 @lru_cache(maxsize=64)
 def normalise(text: str) -> str:
-    """Returns the form in which texts are compared: NFKC, case folded, without punctuation, single spaces.
+    """Return the form in which texts are compared: NFKC, case folded, without punctuation, single spaces.
 
     What is not seen does not count: zero-width characters, soft hyphens, marks of direction, variation selectors.
     """
@@ -128,7 +128,7 @@ def normalise(text: str) -> str:
 
 
 def shingle(text: str) -> frozenset[str]:
-    """Returns the character n-grams of the normal form; a text shorter than one n-gram is its own single shingle.
+    """Return the character n-grams of the normal form; a text shorter than one n-gram is its own single shingle.
 
     They have ``SHINGLE_LENGTH`` characters, or ``DENSE_SHINGLE_LENGTH`` where most characters are Chinese or Japanese,
     so that one word changes about the same share of them in any script.
@@ -140,13 +140,13 @@ def shingle(text: str) -> frozenset[str]:
 
 
 def word_runs(text: str, size: int) -> frozenset[tuple[str, ...]]:
-    """Returns all runs of ``size`` consecutive words of the normal form."""
+    """Return all runs of ``size`` consecutive words of the normal form."""
     words = [part for word in normalise(text).split() for part in _segment(word)]
     return frozenset(tuple(words[start : start + size]) for start in range(len(words) - size + 1))
 
 
 def list_content_words(texts: Iterable[str], language: str = "en") -> list[str]:
-    """Lists the words longer than two letters that are not function words, text by text, with repeats.
+    """List the words longer than two letters that are not function words, text by text, with repeats.
 
     Of a script without spaces words of two characters are listed too.
 
@@ -164,7 +164,7 @@ def list_content_words(texts: Iterable[str], language: str = "en") -> list[str]:
 
 @cache
 def list_function_words(language: str) -> frozenset[str]:
-    """Lists the words of a language that tell how a text is built, not what it is about.
+    """List the words of a language that tell how a text is built, not what it is about.
 
     English ones are ``FUNCTION_WORDS``; those of 57 more languages come from ``stopwords-iso``; else there are none.
     """
@@ -182,12 +182,12 @@ def list_common_words(code: str) -> frozenset[str]:
 
 
 def ends_sentence(text: str) -> bool:
-    """Whether a text ends in a terminal mark of any script, which quotation marks and brackets may follow."""
+    """Return whether a text ends in a terminal mark of any script, which quotation marks and brackets may follow."""
     return _END.search(UNSEEN.sub("", text).rstrip()) is not None
 
 
 def take_opening(text: str, count: int) -> str:
-    """Returns the first ``count`` words of a text as they are written, with the punctuation around them."""
+    """Return the first ``count`` words of a text as they are written, with the punctuation around them."""
     runs = text.split()
     if not is_spaceless(text):
         return " ".join(runs[:count])
@@ -201,7 +201,7 @@ def take_opening(text: str, count: int) -> str:
 
 
 def _segment(word: str) -> list[str]:
-    """Returns the words that ICU finds in a run of a script without spaces; any other word alone."""
+    """Return the words that ICU finds in a run of a script without spaces; any other word alone."""
     if not is_spaceless(word):
         return [word]
     return [part for part in WordBreaker(word, "root") if _WORD.search(part)]
