@@ -49,7 +49,7 @@ def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> Callable[[], 
         model,
         stamp.synth_type,
         run_id=stamp.run_id,
-        wanted=rounds.plan.wanted if rounds.plan.lacking is None else nest_poles(rounds.plan.lacking),
+        wanted=rounds.plan.max_quota if rounds.plan.missing is None else nest_poles(rounds.plan.missing),
         variety=measure_diversity(rounds, rounds.embedder),
     )
 

@@ -18,5 +18,5 @@ async def plan(settings: Settings, job: Job, gateway: ModelGateway, run_in_worke
     rounds = await begin_rounds(job, settings.seed, gateway, SentenceEncoder(), run_in_worker)
     made = rounds.plan
     about = ", ".join(field.name for field in made.scenario_pool.fields)
-    get_run_logger().info("Plan %s: %d a pole, subjects of %s", made.plan_id, made.wanted, about)
+    get_run_logger().info("Plan %s: %d a pole, subjects of %s", made.plan_id, made.max_quota, about)
     return rounds

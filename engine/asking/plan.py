@@ -1,4 +1,4 @@
-"""Plan the cells of each round, the calls for exemplars in pairs that share a scenario, as a pure function."""
+"""Plan the cells of each round as a pure function: one call for exemplars per cell, one scenario per pair of cells."""
 
 import hashlib
 import itertools
@@ -26,7 +26,8 @@ from engine.domain.samples import Scenario
 from engine.store.index.samples import as_stored
 from engine.text.language import ENGLISH, Language, decide_language
 
-# A weak model cuts 15 % of its replies: as many as this are all useless once in four million rounds by chance.
+# Number of useless replies in a row that means that none will be useful. A weak model cuts 15 % of its replies, so this
+# many in a row occur by chance once in four million rounds.
 MIN_HOPELESS = 8
 
 Value = TypeVar("Value")
@@ -35,14 +36,14 @@ Shortfall = Mapping[tuple[str, Pole], int]
 
 @dataclass(frozen=True, slots=True)
 class CellHints:
-    """What the prompts of a later round take from earlier rounds, for the cells of one trait and pole.
+    """Hints from earlier rounds for the prompts of one trait and pole in a later round.
 
     Args:
         shots: subject and text of the best exemplars so far, for a pole without authored texts.
         contrast: the text of the other pole's best exemplar so far, if that pole has no authored texts.
-        openings: first words that have been used already and are to be avoided.
-        banned: words that give the pole away and are to be avoided.
-        words: the smallest and largest number of words, if length tells the poles apart.
+        openings: used first words, to be avoided.
+        banned: words that reveal the pole, to be avoided.
+        words: the smallest and largest number of words, if the poles differ in length.
     """
 
     shots: tuple[tuple[str, str], ...] = ()
@@ -57,11 +58,11 @@ NO_HINTS = CellHints()
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One call to make: for exemplars of one trait at one pole in one scenario.
+    """One planned call, for exemplars of one trait at one pole in one scenario.
 
-    ``order`` numbers the cells of the whole run, so that rules which depend on an order (which of two duplicates stays)
-    do not depend on which reply comes first. ``index`` numbers the scenarios of a trait. ``seed`` is the authored
-    sample that ``diversify`` varies.
+    ``order`` numbers the cells of the whole run. Rules that depend on an order, such as which of two duplicates stays,
+    use it, so the order of the replies has no effect. ``index`` numbers the scenarios of a trait. ``seed`` is the
+    authored sample that ``diversify`` varies.
     """
 
     id: str
@@ -80,11 +81,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run is to make. ``plan_id`` is a digest of the inputs that ``make_plan`` names.
+    """The plan of a run. ``plan_id`` is a digest of the inputs in ``make_plan``.
 
-    ``language`` is the one that its texts are to have. ``lacking`` are the quotas of a run that only fills up what is
-    lacking, by trait key and pole; None where each is the effort's.
-    ``axes`` are what places the texts of each trait between its poles, by trait key; none where the encoder has no say.
+    ``language`` is the language of its texts. ``missing`` are the quotas of a run that only fills up its sets, by trait
+    key and pole; None if every quota is the effort's. ``axes`` place the texts of each trait between its poles, by
+    trait key; a trait has none if the encoder does not support the language.
     """
 
     plan_id: str
@@ -94,19 +95,19 @@ class Plan:
     scenario_pool: ScenarioPool
     seed: int
     language: Language = ENGLISH
-    lacking: Shortfall | None = None
+    missing: Shortfall | None = None
     axes: Mapping[str, ReferenceAxis] = field(default_factory=dict, compare=False)
 
     @property
-    def wanted(self) -> int:
-        """The largest quota; without ``lacking`` it is that of each trait at each pole."""
+    def max_quota(self) -> int:
+        """Return the largest quota. Without ``missing``, each trait and pole has this quota."""
         return max(self.quotas.values())
 
     @property
     def quotas(self) -> Shortfall:
-        """How many exemplars are wanted, by trait key and pole."""
-        if self.lacking is not None:
-            return self.lacking
+        """Return the number of exemplars to choose, by trait key and pole."""
+        if self.missing is not None:
+            return self.missing
         return dict.fromkeys(self.model.poles, self.level.exemplars_per_pole)
 
     def is_placed(self, trait: str) -> bool:
@@ -115,7 +116,7 @@ class Plan:
         return axis is not None and axis.basis != "nothing"
 
     def length(self, cell: Cell) -> Length:
-        """Return the range of words for a cell's texts: its scenario's, or one around the seed that it varies."""
+        """Return the range of words of a cell's texts, from its scenario or around the seed that it varies."""
         return bound_variation_length(cell.seed) if cell.seed else self.scenario_pool.length(cell.scenario.length)
 
 
@@ -126,12 +127,12 @@ def make_plan(
     scenario_pool: ScenarioPool,
     seed: int,
     prompts_version: str,
-    lacking: Shortfall | None = None,
+    missing: Shortfall | None = None,
 ) -> Plan:
-    """Make the plan of these inputs.
+    """Return the plan for these inputs.
 
-    Limits (rounds, cost) and the name of the synth model are not part of the plan id, so that a run that stopped at a
-    limit goes on under the same ``plan_id`` once the limit is raised.
+    Limits (rounds, cost) and the name of the synth model are not part of the plan id. So a run that stopped at a limit
+    resumes under the same ``plan_id`` when the limit is raised.
     """
     language = decide_language(model)
     inputs = {
@@ -163,13 +164,13 @@ def make_plan(
         },
         "seed": seed,
         "prompts": prompts_version,
-        **({} if lacking is None else {"lacking": nest_poles(lacking)}),
+        **({} if missing is None else {"lacking": nest_poles(missing)}),
     }
-    return Plan(_digest(inputs), model, synth_type, level, scenario_pool, seed, language, lacking)
+    return Plan(_digest(inputs), model, synth_type, level, scenario_pool, seed, language, missing)
 
 
 def nest_poles(values: Mapping[tuple[str, Pole], Value]) -> dict[str, dict[str, Value]]:
-    """Return what there is by trait key and pole as JSON has it: by trait, then by pole."""
+    """Return values by trait key and pole in the form of JSON: by trait, then by pole."""
     nested: dict[str, dict[str, Value]] = {}
     for (trait, pole), value in values.items():
         nested.setdefault(trait, {})[pole] = value
@@ -177,19 +178,19 @@ def nest_poles(values: Mapping[tuple[str, Pole], Value]) -> dict[str, dict[str, 
 
 
 def digest_definition_and_samples(model: Model) -> str:
-    """Return a digest of a model's definition: its handle, description, traits, brief, authored samples and texts, and
-    the language where it names one.
+    """Return a digest of a model's handle, description, traits, brief, authored samples and texts, and its language, if
+    it names one.
     """
     language = {"language": model.language} if model.language else {}
     return _digest({**_describe_definition(model), **language})
 
 
 def digest_definition(model: Model) -> str:
-    """Return a digest of what a model's author says of it: its definition and questions, without authored samples."""
-    said = {
+    """Return a digest of a model's definition and questions, without authored samples."""
+    parts = {
         name: part for name, part in _describe_definition(model).items() if name not in ("seeds", "contested")
     }
-    return _digest({**said, "language": model.language, "questions": [asdict(item) for item in model.questions]})
+    return _digest({**parts, "language": model.language, "questions": [asdict(item) for item in model.questions]})
 
 
 def plan_round(
@@ -202,23 +203,25 @@ def plan_round(
     near_misses: bool = True,
     hints: Mapping[tuple[str, Pole], CellHints] | None = None,
 ) -> tuple[Cell, ...]:
-    """Plan the cells of one round: for each trait with a shortfall, new scenarios for the poles that have it.
+    """Plan the cells of one round: for each trait with a shortfall, new scenarios for the poles that are short.
 
     Args:
-        round_no: from 1; a later round asks for more, since what is still lacking is hard to get.
-        shortfall: how many exemplars are still wanted, by trait key and pole.
+        round_no: from 1. A later round requests more texts, because the exemplars that are still missing are hard to
+            get.
+        shortfall: the number of missing exemplars, by trait key and pole.
         earlier: all cells of earlier rounds.
-        kept: how many variations of each seed are chosen or attached; None counts the attached ones.
+        kept: the number of chosen or attached variations of each seed; None counts the attached variations.
         near_misses: whether the model is good enough to write about a topic's subject and yet not about the topic.
-        hints: what the prompts take from earlier rounds, by trait key and pole.
+        hints: hints from earlier rounds for the prompts, by trait key and pole.
     """
     hints = hints or {}
     cells: list[Cell] = []
-    turns = None
+    rotation = None
     if plan.synth_type == "diversify":
-        asked = Counter(make_seed_key(cell.seed, cell.pole) for cell in earlier if cell.seed)
+        planned = Counter(make_seed_key(cell.seed, cell.pole) for cell in earlier if cell.seed)
         cells_a_kept = plan.level.texts_a_kept * round_no / plan.level.exemplars_per_call
-        turns = SeedRotation(plan.model, count_seed_uses(plan.model) if kept is None else kept, asked, cells_a_kept)
+        uses = count_seed_uses(plan.model) if kept is None else kept
+        rotation = SeedRotation(plan.model, uses, planned, cells_a_kept)
     drawn = Counter(trait for trait, _ in {(cell.trait, cell.index) for cell in earlier})
     for trait in plan.model.traits:
         poles = [pole for pole in POLES if shortfall.get((trait.key, pole), 0) > 0]
@@ -227,12 +230,12 @@ def plan_round(
         start = drawn[trait.key]
         count = count_scenarios(plan.level, round_no, max(shortfall[trait.key, pole] for pole in poles))
         sides = plan.scenario_pool.topic_subjects.get(trait.key)
-        # A near miss keeps the subject of its pair, inside the topic, but not for a model that completes plain text: it
-        # is so weak that it writes about the topic whenever the subject lies inside it.
+        # A near miss keeps the subject of its pair, inside the topic. A model that completes plain text gets no near
+        # misses: it is so weak that it writes about the topic whenever the subject lies inside it.
         outside = _draw(plan, trait, "/outside", sides.outside, start, count) if sides else []
         fields = sides.inside if sides else plan.scenario_pool.fields
         for index, scenario in enumerate(_draw(plan, trait, "", fields, start, count), start=start):
-            seeds = turns.take(trait, poles, scenario.subject) if turns else {}
+            seeds = rotation.take(trait, poles, scenario.subject) if rotation else {}
             for pole in poles:
                 order = len(earlier) + len(cells)
                 cell = _make_cell(plan, trait, pole, scenario, index, round_no, order)
@@ -241,16 +244,16 @@ def plan_round(
                     subject = outside[index - start].subject
                     cell = replace(cell, scenario=replace(scenario, subject=subject), near_miss=False)
                 if pole in seeds:
-                    # The seed decides everything but the subject, the failure mode too.
+                    # The seed determines everything except the subject, including the failure mode.
                     as_seed = Scenario(cell.scenario.subject, AS_SEED, AS_SEED, AS_SEED)
                     cell = replace(cell, scenario=as_seed, seed=seeds[pole], failure_mode=None, near_miss=False)
                 cells.append(cell)
     return tuple(cells)
 
 
-def count_scenarios(level: Level, round_no: int, lacking: int) -> int:
-    """Return how many scenarios a round draws for a trait that lacks ``lacking`` exemplars at one pole."""
-    return math.ceil(lacking * level.texts_a_kept * round_no / level.exemplars_per_call)
+def count_scenarios(level: Level, round_no: int, missing: int) -> int:
+    """Return how many scenarios a round draws for a trait with ``missing`` exemplars to add at one pole."""
+    return math.ceil(missing * level.texts_a_kept * round_no / level.exemplars_per_call)
 
 
 def _describe_definition(model: Model) -> dict[str, object]:
@@ -283,7 +286,7 @@ def _draw(plan: Plan, trait: Trait, side: str, fields: tuple[Field, ...], start:
 def _make_cell(plan: Plan, trait: Trait, pole: Pole, scenario: Scenario, index: int, round_no: int, order: int) -> Cell:
     modes = plan.model.brief.failure_modes
     negative = pole == "negative"
-    # Near misses are every other cell, and also every other cell of each failure mode.
+    # Every other cell is a near miss, and so is every other cell of each failure mode.
     cycle, position = divmod(index, max(1, len(modes)))
     return Cell(
         id=f"{trait.key}/{index:05d}/{pole}",

@@ -1,4 +1,4 @@
-"""Prompts: a cell becomes the request that asks for it. Their words are in the templates of ``templates/``."""
+"""Write the prompts of cells, votes and proposals, from the templates in ``templates/``."""
 
 import hashlib
 import json
@@ -25,21 +25,21 @@ from engine.text.words import CHARACTERS_PER_WORD, count_words, take_opening
 Item = TypeVar("Item")
 
 FOLDER = Path(__file__).parent / "templates"
-OWN_TEXTS = "own_texts.jinja"
-# So many of the author's own texts are shown, and of a long one the opening.
+UNLABELLED_TEXTS = "own_texts.jinja"
+# Number of the author's own texts in a prompt, and the maximum words of each.
 SHOWN_TEXTS, SHOWN_WORDS = 4, 120
 CHAT_SHOTS = 4
 PLAIN_SHOTS = 5
-# So many sets of shots are shown in turn, so that no seed is in all prompts of its pole.
+# Number of sets of shots that are shown in turn, so that no seed is in all prompts of its pole.
 SHOT_SETS = 2
-# After so many rounds a pole without authored texts is shown the best of the earlier ones.
+# After this many rounds, the prompts of a pole without authored texts show the best earlier texts.
 ROUNDS_WITHOUT_SHOTS = 3
 VARIATION_SHOTS = 2
 VARIATION_TURNS = 2
 JUDGE_SHOTS_PER_POLE = 10
 VERDICTS: Mapping[Pole, str] = {"positive": "good", "negative": "bad"}
 
-# Failure modes are not among them: they are shared out over the negative cells, one each.
+# Failure modes are left out here, because each negative cell has one of them.
 BRIEF_TITLES: Mapping[str, str] = {
     "intent": "What the scores are for",
     "domain": "Where the texts come from",
@@ -48,16 +48,16 @@ BRIEF_TITLES: Mapping[str, str] = {
     "non_goals": "What does not count",
 }
 
-# A vote for no pole; the second where a label is the first.
+# The answer for neither pole. The second one is used if a label is equal to the first.
 NEITHER = ("neither", "neither of them")
 
 
 @cache
 def prompts_version(with_texts: bool = False) -> str:
-    """The version of the prompts: a digest of all that they are made of, so that no change goes unnoticed.
+    """Return the version of the prompts: a digest of all their parts, so that every change is noticed.
 
     Args:
-        with_texts: whether the model has texts without labels, which no other model's prompts speak of.
+        with_texts: whether the model has texts without labels. Only such a model's prompts mention them.
     """
     fixed = json.dumps(
         [
@@ -71,24 +71,26 @@ def prompts_version(with_texts: bool = False) -> str:
     )
     digest = hashlib.sha256(fixed.encode())
     for path in sorted(FOLDER.glob("*.jinja")):
-        if with_texts or path.name != OWN_TEXTS:
+        if with_texts or path.name != UNLABELLED_TEXTS:
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
 
 
 def write_chat_prompt(plan: Plan, cell: Cell) -> Prompt:
-    """The prompt for a chat model: what all cells of the trait and pole have in common, then authored texts of the pole
-    as turns of a conversation, then the scenario, so that a provider's cache knows all but the last message.
+    """Return the prompt for a chat model.
+
+    It has the text common to all cells of the trait and pole, then authored texts of the pole as turns of a
+    conversation, then the scenario. So a provider's cache can hold all messages except the last.
     """
     trait, pole = plan.model.trait(cell.trait), cell.pole
     system = _write_system(plan, cell, trait)
     if cell.seed:
-        asked = _ask_variation(plan, trait, pole, cell.seed, cell.scenario.subject, cell.seed)
-        return Prompt(asked, system, _variation_turns(plan, trait, pole, cell.seed))
+        user = _ask_variation(plan, trait, pole, cell.seed, cell.scenario.subject, cell.seed)
+        return Prompt(user, system, _variation_turns(plan, trait, pole, cell.seed))
     if plan.model.texts.drawn:
         shown = _pick(plan.model.texts.drawn, SHOWN_TEXTS, f"{plan.seed}/texts")
-        system += "\n\n" + _render(OWN_TEXTS, texts=[take_opening(text, SHOWN_WORDS) for text in shown])
-    # A name that is nothing but the range of words says the same twice.
+        system += "\n\n" + _render(UNLABELLED_TEXTS, texts=[take_opening(text, SHOWN_WORDS) for text in shown])
+    # A length's name that equals its range of words would repeat the range.
     length, named = _choose_length(plan, cell), plan.length(cell)
     user = _render(
         "scenario.jinja",
@@ -97,22 +99,22 @@ def write_chat_prompt(plan: Plan, cell: Cell) -> Prompt:
         label=trait.label(pole),
         length=length,
         length_name=None if named.name == named.words else named.name,
-        characters=_say_in_characters(length, plan.language),
+        characters=_give_characters(length, plan.language),
     )
     return Prompt(user, system, _write_shots(plan, cell, trait))
 
 
 def write_words_only(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:
-    """The same prompt with the JSON schema asked for in words, for providers that take none."""
-    asked = _render("words_only.jinja", schema=json.dumps(schema))
-    return replace(prompt, user=f"{prompt.user}\n\n{asked}")
+    """Return the prompt with the JSON schema in words, for providers that accept no schema."""
+    in_words = _render("words_only.jinja", schema=json.dumps(schema))
+    return replace(prompt, user=f"{prompt.user}\n\n{in_words}")
 
 
 def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
-    """The document that a small base model completes: a heading, shots of the same pole, the next topic.
+    """Return the document for a small base model to complete: a heading, shots of the same pole, the next topic.
 
-    The shots are one of a few sets in turn, so that the server's prefix cache works. Those of a variation are the seed
-    and the texts that are nearest to it in style.
+    A few sets of shots are used in turn, so that the server's prefix cache works. The shots of a variation are the seed
+    and the texts nearest to it in style.
     """
     trait = plan.model.trait(cell.trait)
     if cell.seed:
@@ -120,12 +122,12 @@ def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
     else:
         shown = _list_plain_shots(plan.model, cell, f"{plan.seed}/{cell.round_no}/{cell.index % SHOT_SETS}")
     shots = [{"text": " ".join(text.split()), "subject": _lead_to(trait, cell.pole, about)} for about, text in shown]
-    # One line that says what the texts below it are.
+    # One line that describes the texts below it.
     paraphrase = trait.paraphrase(cell.pole)
     heading = paraphrase[0] if paraphrase else f"{trait.name}: {trait.label(cell.pole)}. {trait.description}"
     subject = _lead_to(trait, cell.pole, cell.scenario.subject)
-    # The document calls its texts by the pole's own label, where it has one (docs/decisions/002-subjects.md). Without a
-    # text to follow a bare label is taken for a field of a form: of 108 texts 34 were prose.
+    # The document names its texts by the pole's own label, if it has one (docs/decisions/002-subjects.md). Without
+    # shots, the model takes a bare label for a field of a form: only 34 of 108 texts were prose.
     field = " ".join(trait.label(cell.pole).split()).rstrip(":")
     if field in ("", "Yes", "No"):
         field = "Text"
@@ -137,7 +139,7 @@ def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
 
 
 def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prompt | None:
-    """The document whose next word is the verdict; None where a pole has no text to show, authored or accepted."""
+    """Return the document that the verdict completes; None if a pole has no text to show, authored or accepted."""
     shots: list[Mapping[str, str]] = []
     for pole, word in VERDICTS.items():
         seeds = model.examples_at(trait.key, pole)
@@ -152,7 +154,7 @@ def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prom
 def write_vote_prompt(
     model: Model, trait: Trait, text: str, first: Pole, language: str = "English", asks_sense: bool = False
 ) -> Prompt:
-    """The blind form of a vote: the trait's question, the two poles, the text, and nothing of what was asked for."""
+    """Return the blind prompt of a vote: the trait's question, the two poles and the text, without the text's label."""
     user = _render(
         "vote.jinja",
         model=model,
@@ -168,12 +170,12 @@ def write_vote_prompt(
 
 
 def name_neither(labels: Sequence[str]) -> str:
-    """The answer that votes for neither pole: a word that is no label of theirs."""
+    """Return the answer that votes for neither pole: a word that is not one of their labels."""
     return next(word for word in NEITHER if word not in [label.casefold().strip() for label in labels])
 
 
 def make_text_schema(count: int) -> Mapping[str, object]:
-    """The schema of a chat model's reply: one text, or exactly so many."""
+    """Return the schema of a chat model's reply: one text, or exactly ``count`` texts."""
     text: Mapping[str, object] = {"type": "string"}
     several = {"type": "array", "items": text, "minItems": count, "maxItems": count}
     name, value = ("text", text) if count == 1 else ("texts", several)
@@ -181,23 +183,23 @@ def make_text_schema(count: int) -> Mapping[str, object]:
 
 
 def make_vote_schema(labels: Sequence[str], more: Sequence[str] = ()) -> Mapping[str, object]:
-    """The schema of a vote: the label of a pole, or neither, and in further fields yes or no."""
+    """Return the schema of a vote: the label of a pole, or neither, and yes or no in the fields of ``more``."""
     enums = {"answer": [*labels, name_neither(labels)], **{name: ["yes", "no"] for name in more}}
     return _make_schema({name: {"type": "string", "enum": enum} for name, enum in enums.items()})
 
 
 def make_proposal_schema(counts: Mapping[str, int]) -> Mapping[str, object]:
-    """The schema of the reply in which a chat model proposes these parts of the scenarios, each a list of phrases.
+    """Return the schema of a proposal by a chat model: a list of phrases for each part of the scenarios.
 
-    Where lists have no most, a small model does not end them.
+    Each list has a maximum length, because a small model does not end lists without one.
     """
     phrases: Mapping[str, object] = {"type": "array", "items": {"type": "string"}}
     return _make_schema({part: {**phrases, "maxItems": count} for part, count in counts.items()})
 
 
 def write_subjects_prompt(model: Model, counts: Mapping[str, int], language: str = "English") -> Prompt:
-    """The prompt that asks a chat model for subjects, audiences and forms, so many of each; what is not in ``counts``
-    the author has given.
+    """Return the prompt for subjects, audiences and forms. ``counts`` has the number of phrases for each part, without
+    the parts that the author gave.
     """
     return Prompt(
         _render(
@@ -217,7 +219,7 @@ def _make_schema(properties: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _write_system(plan: Plan, cell: Cell, trait: Trait) -> str:
-    """What is the same in all cells of a trait and pole."""
+    """Write the system message, which is the same in all cells of a trait and pole."""
     return _render(
         "diversify.jinja" if cell.seed else f"{trait.type}.jinja",
         model=plan.model,
@@ -234,7 +236,7 @@ def _write_system(plan: Plan, cell: Cell, trait: Trait) -> str:
 
 
 def _choose_length(plan: Plan, cell: Cell) -> Length:
-    """The words that a cell asks for; only the middle of the range where length could tell the poles apart."""
+    """Return a cell's range of words, or only the middle of the range if the poles differ in length."""
     length = plan.length(cell)
     if cell.hints.words is None:
         return length
@@ -242,16 +244,16 @@ def _choose_length(plan: Plan, cell: Cell) -> Length:
     return Length(name=length.name, min_words=math.floor(0.9 * middle), max_words=math.ceil(1.1 * middle))
 
 
-def _say_in_characters(length: Length, language: Language) -> str:
-    """Say a length in characters too, where the language is written without spaces and nobody counts words."""
-    each = CHARACTERS_PER_WORD.get(language.code)
-    if each is None:
+def _give_characters(length: Length, language: Language) -> str:
+    """Give a length also in characters, for a language without spaces, in which nobody counts words."""
+    per_word = CHARACTERS_PER_WORD.get(language.code)
+    if per_word is None:
         return ""
-    return f", which is {round(each * length.min_words)} to {round(each * length.max_words)} characters"
+    return f", which is {round(per_word * length.min_words)} to {round(per_word * length.max_words)} characters"
 
 
 def _write_shots(plan: Plan, cell: Cell, trait: Trait) -> tuple[tuple[str, str], ...]:
-    """Authored texts of the pole, each as the answer to its own subject: the same in all cells of a round."""
+    """Return authored texts of the pole, each as the answer to its own subject; the same in all cells of a round."""
     texts = tuple(seed.text for seed in plan.model.examples_at(trait.key, cell.pole))
     known = list(zip(name_subjects(texts), texts, strict=True))
     return tuple(
@@ -264,7 +266,7 @@ def _write_shots(plan: Plan, cell: Cell, trait: Trait) -> tuple[tuple[str, str],
 
 
 def _variation_turns(plan: Plan, trait: Trait, pole: Pole, seed: Seed) -> tuple[tuple[str, str], ...]:
-    # More would have to be named and measured for each cell.
+    # Limited, because the subjects and styles of all these seeds are computed for each cell.
     seeds = list_usable_seeds(plan.model, trait.key, pole)[:MAX_SEEDS_PER_POLE]
     near, subjects = _rank_by_style(seeds, seed)
     count = plan.level.exemplars_per_call
@@ -276,7 +278,7 @@ def _variation_turns(plan: Plan, trait: Trait, pole: Pole, seed: Seed) -> tuple[
 
 
 def _ask_variation(plan: Plan, trait: Trait, pole: Pole, shown: Seed, subject: str, like: Seed) -> str:
-    """Ask for a variation of the text that is shown, on another subject and as long as another text."""
+    """Ask for a variation of the text ``shown``, on another subject, with the length of the text ``like``."""
     length = bound_variation_length(like)
     return _render(
         "variation.jinja",
@@ -286,21 +288,20 @@ def _ask_variation(plan: Plan, trait: Trait, pole: Pole, shown: Seed, subject: s
         subject=subject,
         words=count_words(like.text),
         length=length,
-        characters=_say_in_characters(length, plan.language),
+        characters=_give_characters(length, plan.language),
     )
 
 
 def _write_answer(count: int, text: str) -> str:
-    """An authored text as the model would have answered with it, who is asked for so many."""
+    """Return an authored text in the form of a model's reply with ``count`` texts."""
     return json.dumps({"text": text} if count == 1 else {"texts": [text]}, ensure_ascii=False)
 
 
 def _list_plain_shots(model: Model, cell: Cell, key: str) -> list[tuple[str, str]]:
-    """Authored texts of the pole after their subjects; where there are none, none at first, then accepted or the best
-    earlier ones.
+    """Return authored texts with their subjects. If there are none, late rounds show accepted or else earlier texts.
 
-    A model copies what it wrote itself, accepted by a person or not, so that such texts are alike and teach less
-    (docs/decisions/002-subjects.md): they are shown only for what several rounds have left lacking.
+    A model copies its own texts, accepted by a person or not. The copies are alike and teach less
+    (docs/decisions/002-subjects.md), so its texts are shown only for exemplars that several rounds did not yield.
     """
     late = cell.round_no > ROUNDS_WITHOUT_SHOTS
     seeds = model.seeds_at(cell.trait, cell.pole) or (model.examples_at(cell.trait, cell.pole) if late else ())
@@ -311,7 +312,7 @@ def _list_plain_shots(model: Model, cell: Cell, key: str) -> list[tuple[str, str
 
 
 def _list_variation_shots(model: Model, cell: Cell, seed: Seed, turn: int) -> list[tuple[str, str]]:
-    """Texts in the style of the seed after their subjects, and the seed last, right before the text to be written
+    """Return texts in the style of the seed with their subjects, and the seed last, right before the text to write
     (docs/decisions/002-subjects.md).
     """
     others, subjects = _rank_by_style(list_usable_seeds(model, cell.trait, cell.pole), seed)
@@ -320,20 +321,20 @@ def _list_variation_shots(model: Model, cell: Cell, seed: Seed, turn: int) -> li
 
 
 def _rank_by_style(seeds: Sequence[Seed], seed: Seed) -> tuple[list[Seed], Mapping[Seed, str]]:
-    """The other seeds, the nearest to the seed in style first, and the subject of each."""
+    """Return the other seeds, the nearest to the seed in style first, and the subject of every seed."""
     subjects = dict(zip(seeds, name_subjects(tuple(item.text for item in seeds)), strict=True))
     others = sorted((item for item in seeds if item != seed), key=lambda item: measure_distance(seed.text, item.text))
     return others, subjects
 
 
 def _lead_to(trait: Trait, pole: Pole, subject: str) -> str:
-    """The subject as the prompt names it: a topic or a claim has to be approached from whatever the subject is."""
-    led = trait.type == "claim" or (trait.type == "topic" and pole == "positive")
-    return f"{trait.name.lower()}, {subject}" if led else subject
+    """Return the subject for the prompt: a text about a topic or with a claim must lead from its subject to that."""
+    leads = trait.type == "claim" or (trait.type == "topic" and pole == "positive")
+    return f"{trait.name.lower()}, {subject}" if leads else subject
 
 
-def _pick(those: Sequence[Item], count: int, key: str) -> list[Item]:
-    return random.Random(key).sample(those, min(count, len(those)))
+def _pick(items: Sequence[Item], count: int, key: str) -> list[Item]:
+    return random.Random(key).sample(items, min(count, len(items)))
 
 
 def _list_brief(brief: Brief) -> list[tuple[str, tuple[str, ...]]]:
@@ -342,7 +343,7 @@ def _list_brief(brief: Brief) -> list[tuple[str, tuple[str, ...]]]:
 
 @cache
 def _environment() -> jinja2.Environment:
-    # Prompts are plain text, not HTML: nothing may be escaped.
+    # Prompts are plain text, not HTML, so nothing is escaped.
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         undefined=jinja2.StrictUndefined,

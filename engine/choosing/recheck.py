@@ -158,7 +158,7 @@ def _exchange(
     plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceContext, embedder: Embedder, recheck: Recheck
 ) -> tuple[Choice, Recheck]:
     """Chooses with exchanges, fewer or none for the traits of which the probe would do worse than in ``recheck``."""
-    most = {trait.key: plan.wanted for trait in plan.model.traits}
+    most = {trait.key: plan.max_quota for trait in plan.model.traits}
     least = {probe.trait: (probe.auc or 0.0) - MAX_PROBE_LOSS for probe in recheck.probes}
     while True:
         choice = choose_exemplars(plan, exemplars, replace(context, exchanges=most))

@@ -172,12 +172,12 @@ class Rounds:
         )
         # Planning multiplies by the number of the round, since what is lacking in a later one is hard to get: these are
         # not.
-        most = math.ceil(MAX_REPLACED * self.plan.wanted)
+        most = math.ceil(MAX_REPLACED * self.plan.max_quota)
         return shortfall | {key: math.ceil(min(count, most) / (self.round_no + 1)) for key, count in to_replace.items()}
 
     def _pair_up(self, shortfall: Shortfall) -> dict[tuple[str, Pole], int]:
         """Returns a shortfall where both poles lack as much, if only pairs are chosen and the quotas differ."""
-        if not self._only_clear or self.plan.lacking is None:
+        if not self._only_clear or self.plan.missing is None:
             return dict(shortfall)
         return {(trait, pole): max(shortfall[trait, each] for each in POLES) for trait, pole in shortfall}
 

@@ -89,7 +89,7 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
         judge: the endpoint of the chat judge; None if there are no votes.
     """
     traits = plan.model.traits
-    wanted = dict.fromkeys(plan.quotas, min(plan.wanted, MEASURED_EXEMPLARS))
+    wanted = dict.fromkeys(plan.quotas, min(plan.max_quota, MEASURED_EXEMPLARS))
     cells = plan_round(plan, 1, wanted, near_misses=endpoint.style != "plain")
     return (
         *_list_subject_calls(plan, endpoint),
@@ -108,8 +108,8 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
 def count_cells(plan: Plan) -> Spread[int]:
     """Counts the cells of one trait at one pole."""
     level = plan.level
-    every = [count_scenarios(level, round_no, plan.wanted) for round_no in range(1, level.top_up_rounds + 2)]
-    second = count_scenarios(level, 2, math.ceil(LIKELY_SHORTFALL * plan.wanted)) if level.top_up_rounds else 0
+    every = [count_scenarios(level, round_no, plan.max_quota) for round_no in range(1, level.top_up_rounds + 2)]
+    second = count_scenarios(level, 2, math.ceil(LIKELY_SHORTFALL * plan.max_quota)) if level.top_up_rounds else 0
     return Spread(every[0] + second, sum(every))
 
 

@@ -99,7 +99,7 @@ def describe_run(settings: Settings, plan: Plan, more_notes: Sequence[str] = (),
         refused = str(error)
     endpoint, judge = describe_endpoint(settings, level), describe_judge(settings, level)
     kinds = list_calls(plan, endpoint, judge) if any(plan.quotas.values()) else ()
-    pool, cells = plan.scenario_pool, count_scenarios(level, 1, plan.wanted)
+    pool, cells = plan.scenario_pool, count_scenarios(level, 1, plan.max_quota)
     return PlannedRun(
         handle=plan.model.handle,
         synth_type=plan.synth_type,

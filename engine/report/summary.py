@@ -94,7 +94,7 @@ def make_sample_set(
             "seed": rounds.plan.seed,
             "level": asdict(rounds.plan.level),
             "checked_beside": list(verdict.beside),
-            **({} if rounds.plan.lacking is None else {"lacking": nest_poles(rounds.plan.lacking)}),
+            **({} if rounds.plan.missing is None else {"lacking": nest_poles(rounds.plan.missing)}),
             **({"questions": [asdict(question) for question in model.questions]} if model.questions else {}),
             **({"expectations": {suite.name: suite.sha256 for suite in model.own_suites}} if model.own_suites else {}),
         },

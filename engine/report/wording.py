@@ -161,8 +161,8 @@ def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
 def describe_counts(rounds: Rounds) -> str:
     """Describes in a sentence how many exemplars were made for each pole, and how many others there are."""
     plan = rounds.plan
-    if plan.lacking is None:
-        made = f"{plan.wanted} for each pole of {count_noun(len(plan.model.traits), 'trait')}"
+    if plan.missing is None:
+        made = f"{plan.max_quota} for each pole of {count_noun(len(plan.model.traits), 'trait')}"
     else:
         made = f"{sum(plan.quotas.values()):,} that had been lacking"
     return f"{made}; {count_others(rounds.choice)}.{_name_unmade(min(filter(None, plan.quotas.values()), default=0))}"

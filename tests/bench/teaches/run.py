@@ -98,7 +98,7 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
                 tell(name, take_texts(rounds.choice.chosen))
                 if asked.bare:
                     first = [item for item in rounds.exemplars if item.round_no == 1 and item.is_accepted]
-                    tell(f"{name}, first round alone", take_texts(first, rounds.plan.wanted))
+                    tell(f"{name}, first round alone", take_texts(first, rounds.plan.max_quota))
 
 
 async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, embedder: SentenceEncoder) -> Rounds:

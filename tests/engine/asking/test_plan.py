@@ -205,8 +205,8 @@ def test_lacking_quotas_are_inputs_of_the_plan_and_the_only_ones_that_it_asks_fo
     )
 
     assert dict.fromkeys(lacking, 4) == whole.quotas
-    assert whole.plan_id not in (name_plan(lacking=whole.quotas), plans[0].plan_id)
+    assert whole.plan_id not in (name_plan(missing=whole.quotas), plans[0].plan_id)
     assert plans[0].plan_id != plans[1].plan_id
-    assert (3, 4) == (plans[0].wanted, whole.wanted)
+    assert (3, 4) == (plans[0].max_quota, whole.max_quota)
     assert {("clarity", "positive")} == {(cell.trait, cell.pole) for cell in plan_first(plans[0])}
     assert nest_poles(lacking) == {"clarity": {"positive": 3, "negative": 0}, "warmth": {"positive": 0, "negative": 0}}

@@ -15,11 +15,11 @@ from engine.asking.prompts import (
     CHAT_SHOTS,
     FOLDER,
     JUDGE_SHOTS_PER_POLE,
-    OWN_TEXTS,
     PLAIN_SHOTS,
     SHOT_SETS,
     SHOWN_TEXTS,
     SHOWN_WORDS,
+    UNLABELLED_TEXTS,
     prompts_version,
     write_chat_prompt,
     write_judge_prompt,
@@ -75,7 +75,7 @@ def test_few_of_the_authors_own_texts_are_shown_to_a_chat_model_the_same_in_all_
 def test_words_about_own_texts_change_no_version_of_a_model_without_any(tmp_path: Path) -> None:
     shutil.copy(FOLDER.parent / "prompts.py", tmp_path)
     shutil.copytree(FOLDER, tmp_path / "templates")
-    (tmp_path / "templates" / OWN_TEXTS).write_text("Other words.")
+    (tmp_path / "templates" / UNLABELLED_TEXTS).write_text("Other words.")
     changed = runpy.run_path(str(tmp_path / "prompts.py"))["prompts_version"]
 
     assert prompts_version() == changed()

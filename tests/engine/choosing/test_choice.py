@@ -287,7 +287,7 @@ def test_reasons_are_counted_from_the_most_frequent() -> None:
 def test_quotas_of_the_poles_may_differ(strict: bool) -> None:
     """A weak model's texts are held against their pairs nevertheless, and the half that is not wanted is to spare."""
     made = [*make_pair(0, 2.0, 2.0), *(item for index in (1, 2, 3) for item in make_pair(index, 2.0, -2.0))]
-    plan = replace(plan_of(4), lacking={CLARITY["positive"]: 3, CLARITY["negative"]: 1})
+    plan = replace(plan_of(4), missing={CLARITY["positive"]: 3, CLARITY["negative"]: 1})
     choice = choose_judged(plan, made) if strict else choose_exemplars(plan, made)
 
     assert [3, 1] == [len(choice.at("clarity", pole)) for pole in POLES]
@@ -295,5 +295,5 @@ def test_quotas_of_the_poles_may_differ(strict: bool) -> None:
     assert 1 == len(choice.paired)
     assert {"surplus"} <= {exemplar.reason for exemplar in choice.rejected}
     assert not strict or made[0].key not in list_keys(choice.chosen)
-    none = choose_exemplars(replace(plan, lacking=dict.fromkeys(CLARITY.values(), 0)), made)
+    none = choose_exemplars(replace(plan, missing=dict.fromkeys(CLARITY.values(), 0)), made)
     assert ((), True) == (none.chosen, none.complete)
