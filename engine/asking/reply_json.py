@@ -1,25 +1,25 @@
-"""Find the JSON of a chat model's reply wherever it stands in it, and the texts in that JSON, however it has them."""
+"""Find JSON anywhere in a chat model's reply, and read the texts from it in any form that models use."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
 
-# Models whose server does not separate the thoughts write them before the answer, some without the first tag.
+# Some servers do not separate thoughts from the answer. The thoughts come first, for some models without the first tag.
 _TAG = "(?:think|thinking|thought|reasoning)>"
 _THOUGHTS = re.compile(rf".*?</{_TAG}(?:\s*<{_TAG}.*?</{_TAG})*", re.DOTALL | re.IGNORECASE)
 _UNENDED_THOUGHTS = re.compile(rf"\s*<{_TAG}", re.IGNORECASE)
-# The start of an object or a list that is not empty, also as JSON in a string; other braces and brackets are prose.
+# The start of a non-empty object or list, also as JSON in a string. Other braces and brackets are prose.
 _OPENING = re.compile(r"""\{(?=\s*(?:["']|\Z))|\[(?=\s*["'\[{])|"(?=(?:[\s\[{]|\\[nrt])*[\[{](?:\s|\\[nrt])*\\")""")
 MAX_DEPTH = 100
 _BRACKET = re.compile(r"[\[\]{}]")
-# Half a surrogate pair, which no file can hold, and what no text has but is left of \beta, \frac, \rho, x \times y,
-# $\theta or C:\temp where the backslash is not doubled.
+# Half a surrogate pair, which no file can store, and control characters that no text has. These are left over from
+# \beta, \frac, \rho, x \times y, $\theta or C:\temp if the backslash is not doubled.
 _WRONG = re.compile(r"[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)|(?:\S |[$({]|\b[A-Za-z]:)\t(?=[a-z])")
 _FENCE = re.compile(r"^\s*```\w*|```\s*$")
 
 
 class UnreadableError(ValueError):
-    """A reply, or a value in it, cannot be read; ``breaks_off`` says that it begins and does not end."""
+    """A reply, or a value in it, cannot be read. ``breaks_off`` is true if it begins and does not end."""
 
     def __init__(self, message: str, breaks_off: bool = False) -> None:
         super().__init__(message)
@@ -27,13 +27,13 @@ class UnreadableError(ValueError):
 
 
 def find_values(text: str) -> list[object]:
-    """Return the outermost objects and lists of a reply in order, or the one string that it is.
+    """Return the outermost objects and lists of a reply in order, or the reply's single string.
 
-    JSON in a string is read too. Names of fields are in lower case. An ``UnreadableError`` takes the place of a value
-    that cannot be read: nothing is guessed, since the text would not be what the model wrote.
+    JSON in a string is read too. Field names are in lower case. An ``UnreadableError`` replaces a value that cannot be
+    read. Nothing is guessed, because a guess would change the model's text.
 
     Raises:
-        UnreadableError: there is nothing but thoughts.
+        UnreadableError: the reply has only thoughts.
     """
     rest = drop_thoughts(text)
     if text.strip() and not rest.strip():
@@ -51,10 +51,10 @@ def find_values(text: str) -> list[object]:
 
 
 def find_objects(text: str) -> list[Mapping[str, object]]:
-    """Return the objects of a reply in order, an outer one before those inside it.
+    """Return the objects of a reply in order, an outer object before its inner objects.
 
     Raises:
-        UnreadableError: there is none, or the reply's last value cannot be read.
+        UnreadableError: there is no object, or the reply's last value cannot be read.
     """
     values = find_values(text)
     if values and isinstance(values[-1], UnreadableError):
@@ -73,9 +73,9 @@ def drop_thoughts(text: str) -> str:
 
 
 def _decode(text: str, start: int) -> tuple[object, int]:
-    """The value that begins at a place, or why it cannot be read, and where it ends."""
+    """Return the value that begins at ``start``, or the error why it cannot be read, and the position of its end."""
     try:
-        # Models write line breaks into strings as they are.
+        # Not strict, because models do not escape line breaks in strings.
         value, end = json.JSONDecoder(strict=False).raw_decode(text, start)
     except (ValueError, RecursionError) as error:
         end, is_whole = _find_end(text, start)
@@ -89,7 +89,7 @@ def _decode(text: str, start: int) -> tuple[object, int]:
 
 
 def _find_end(text: str, start: int) -> tuple[int, bool]:
-    """Where the value that begins at a place ends by its brackets, and whether it does."""
+    """Return the end of the value that begins at ``start``, by its brackets, and whether it has an end."""
     depth = 0
     for bracket in _BRACKET.finditer(text, start):
         depth += 1 if bracket[0] in "[{" else -1
@@ -99,9 +99,9 @@ def _find_end(text: str, start: int) -> tuple[int, bool]:
 
 
 def _clean(value: object, depth: int = 0, may_be_text: bool = False) -> object:
-    """Return a value with its fields named in lower case, and the objects and lists that its strings hold as JSON.
+    """Return a value with field names in lower case, and with JSON objects and lists in strings decoded.
 
-    A string that ``may_be_text`` stays, unless it holds an object with no field but ``text`` or ``texts``.
+    A string that ``may_be_text`` is only decoded if it holds an object with no other field than ``text`` or ``texts``.
     """
     if depth > MAX_DEPTH:
         raise UnreadableError(f"the JSON in the reply has more than {MAX_DEPTH} levels")
@@ -133,19 +133,19 @@ def _walk_objects(value: object) -> Iterator[Mapping[str, object]]:
 
 
 def read_texts(reply: str, count: int) -> list[str]:
-    """Return the texts of a reply, at most ``count`` of them, in order, none blank and none twice.
+    """Return at most ``count`` texts of a reply, in order, without blank and repeated texts.
 
-    They are in one answer, or in several of the same size, such as lines. Of more than ``count`` texts the last ones
-    are returned, since drafts and examples of the form come first.
+    The texts are in one answer, or in several answers of the same size, such as lines. If there are more than ``count``
+    texts, the last ones are returned, because drafts and examples of the form come first.
 
     Raises:
-        UnreadableError: there are none, or it is unclear which were meant.
+        UnreadableError: there are no texts, or it is unclear which ones are the answer.
     """
     values = find_values(reply)
     faults = [value for value in values if isinstance(value, UnreadableError)]
     if count == 1 and values and values[-1] in faults:
         raise faults[-1]
-    # A reply may be nothing but one string, or a list of as many texts as were asked for.
+    # A reply may consist of one string, or of a list with the requested number of texts.
     texts = _read_list(values if values and isinstance(values[0], str) else values[0] if len(values) == 1 else None)
     answers = [texts] if len(texts) == count else _list_answers(values, count)
     answers = [kept for answer in answers if (kept := [text for text in answer if text.strip()])]
@@ -161,7 +161,7 @@ def read_texts(reply: str, count: int) -> list[str]:
 
 
 def _list_answers(value: object, count: int) -> list[list[str]]:
-    """List the answers in a value, each a list of texts: an object's ``text`` or ``texts``, else those inside it."""
+    """List the answers in a value, each a list of texts: an object's ``text`` or ``texts``, else its inner answers."""
     if isinstance(value, dict):
         for name in ("text", "texts") if count == 1 else ("texts", "text"):
             item = value.get(name)
@@ -172,7 +172,7 @@ def _list_answers(value: object, count: int) -> list[list[str]]:
 
 
 def _read_list(value: object) -> list[str]:
-    """Return the texts of a list of strings and objects; none if it is no list, or an item has no text."""
+    """Return the texts of a list of strings and objects; none if it is not a list, or if an item has no text."""
     items = value if isinstance(value, list) else []
     answers = [[[item]] if isinstance(item, str) else _list_answers(item, 1) for item in items]
-    return [text for each in answers for answer in each for text in answer] if all(answers) else []
+    return [text for group in answers for answer in group for text in answer] if all(answers) else []

@@ -1,4 +1,4 @@
-"""Choose the values of a model's scenarios, and draws scenarios that use all of them equally often."""
+"""Choose the values of a model's scenarios, and draw scenarios that use all values equally often."""
 
 import hashlib
 import heapq
@@ -18,20 +18,20 @@ from engine.text.formatting import join_words
 from engine.text.language import decide_language
 from engine.text.words import count_words, split_words
 
-# A length of those for all models fits one of whose seeds at least a tenth have it, and the longest half its words.
-# Together such lengths have to cover most seeds, or lengths are made from the seeds.
+# A shared length fits a model if at least a tenth of its seeds are within it, and the longest seed has at least half
+# its maximum words. If the fitting lengths do not cover most seeds, lengths are computed from the seeds.
 MIN_SHARE_OF_SEEDS = 0.1
 MAX_OVER_SEEDS = 2
 MIN_COVERED = 0.8
-# How far the lengths that are made from seeds go beyond the 90th percentile of their words.
+# Maximum of the computed lengths, as a multiple of the 90th percentile of the seeds' words.
 ABOVE = 1.25
-# A kind of text that a length is for stands among so many first words of a description, or in the handle.
+# The kind of text is looked for in this many first words of the description, and in the handle.
 FIRST_WORDS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a chat model proposes for a model's scenarios; what it leaves out is chosen as without it."""
+    """A chat model's proposal for a model's scenarios. A missing part is chosen as without a proposal."""
 
     subjects: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ TEXTS = "your texts without labels"
 
 @dataclass(frozen=True, slots=True)
 class TopicSubjects:
-    """The subjects inside a topic and outside of it, in fields like those of ``ScenarioPool``."""
+    """The subjects inside a topic and outside it, in fields as in ``ScenarioPool``."""
 
     inside: tuple[Field, ...]
     outside: tuple[Field, ...]
@@ -57,8 +57,8 @@ class ScenarioPool:
     """The values from which one model's scenarios are drawn.
 
     ``pack`` is the scenario pack of the audiences and forms. ``fields`` have the subjects, and equal shares of the
-    scenarios. ``topic_subjects`` are the subjects of topic traits, by trait key, for topics whose poles differ in
-    subject. ``reasons`` say where the subjects, audiences, forms and lengths come from, by these names.
+    scenarios. ``topic_subjects`` are the subjects of topic traits with poles that differ in subject, by trait key.
+    ``reasons`` name the sources of the subjects, audiences, forms and lengths, by these names.
     """
 
     pack: str
@@ -71,12 +71,12 @@ class ScenarioPool:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """All subjects, field by field."""
+        """Return all subjects, field by field."""
         return tuple(subject for item in self.fields for subject in item.subjects)
 
     @property
     def uncovered(self) -> tuple[str, ...]:
-        """The fields that the model names and that no pack has subjects of."""
+        """Return the fields that the model names and no pack covers."""
         return tuple(item.name for item in self.fields if not item.covered)
 
     def length(self, name: str) -> Length:
@@ -87,14 +87,14 @@ class ScenarioPool:
 def choose_scenario_pool(
     model: Model, packs: Packs, proposed: Proposal = NO_PROPOSAL, taken: Collection[str] = ()
 ) -> ScenarioPool:
-    """Make the scenario pool of a model.
+    """Return the scenario pool of a model.
 
-    Subjects, audiences, forms and lengths come each from the first that has them: the author's ``scenarios``, the pack
-    that they name, the author's own texts (no audiences or forms), the synth model's proposal, the packs that are
-    nearest to the model. Subjects are spread over what the model names, proposed ones too.
+    Subjects, audiences, forms and lengths each come from the first source that has them: the author's ``scenarios``,
+    the pack named there, the author's own texts (no audiences or forms), the synth model's proposal, the packs nearest
+    to the model. Subjects, including proposed ones, are shared out over the fields that the model names.
 
     Args:
-        taken: subjects in the form of ``normalise`` that are not to be used, unless none is left.
+        taken: subjects that must not be used, unless none is left, in the form of ``normalise``.
     """
     supports_language = decide_language(model).encoder_supports_language
     name = model.scenarios.pack or (index_packs(packs).choose_pack(model) if supports_language else FALLBACK_PACK)
@@ -107,54 +107,53 @@ def choose_scenario_pool(
 
 
 def advise_on_fields(scenario_pool: ScenarioPool) -> str | None:
-    """Say which fields no pack has subjects of, or that none is named, and the line of YAML that mends it; or None."""
+    """Advise on fields that no pack covers, or on a model that names none, with a line of YAML; None without advice."""
     names, others = scenario_pool.uncovered, [item.name for item in scenario_pool.fields]
     if names:
-        said = (
-            f"No list has enough subjects of {join_words([f'“{name}”' for name in names])}: too few of the texts may be"
-        )
-        return f'{said} about them. Name eight or more in the brief: `domain: ["{names[0]}: this, that, …"]`.'
+        quoted = join_words([f"“{name}”" for name in names])
+        problem = f"No scenario pack has enough subjects for {quoted}, so too few texts may be about that"
+        return f'{problem}. Name eight or more subjects in the brief: `domain: ["{names[0]}: this, that, …"]`.'
     if REST in others and not set(others) - {REST, SEEDS}:
         return (
-            "Nothing names what the texts are about, so some are about everyday life. Name it in the brief: "
+            "The model does not name the field of its texts, so some are about everyday life. Name it in the brief: "
             '`domain: ["Letters from town halls, tax offices, schools"]`.'
         )
     return None
 
 
 def list_proposable(model: Model) -> tuple[str, ...]:
-    """List what a chat model is asked to propose: all that the author's ``scenarios`` and own texts leave open."""
-    said = model.scenarios
-    if said.pack:
+    """List the parts that a chat model should propose: those that the author's ``scenarios`` and own texts lack."""
+    given = model.scenarios
+    if given.pack:
         return ()
     has_subjects = len(model.texts.drawn) >= LEAST_SUBJECTS and decide_language(model).encoder_supports_language
-    return tuple(part for part in PROPOSABLE if not getattr(said, part) and not (part == "subjects" and has_subjects))
+    return tuple(part for part in PROPOSABLE if not getattr(given, part) and not (part == "subjects" and has_subjects))
 
 
 def draw_scenarios(scenario_pool: ScenarioPool, key: str, used_subjects: Iterable[str]) -> Iterator[Scenario]:
-    """Yield scenarios without end, from its arguments alone; each value is drawn as often as any other, ±1.
+    """Yield scenarios without end, determined by the arguments alone; each value is drawn as often as any other, ±1.
 
-    A form waits where its scenario has come before, until those of the other forms have: two cells of one scenario
-    would be one prompt, paid twice. So forms may differ by a few more. ``key`` seeds the order. Subjects that attached
-    samples have used come after unused ones; ``used_subjects`` lists or counts them.
+    If a scenario was drawn before, its form waits until the scenarios with the other forms were drawn too, because two
+    cells with one scenario would have one prompt, paid twice. So the counts of forms may differ by a few more. ``key``
+    seeds the order. Unused subjects come before ``used_subjects``, the list or counts of those of attached samples.
     """
     subjects = _draw_fields(scenario_pool.fields, f"{key}/subject", used_subjects)
     audiences = _draw_evenly(scenario_pool.audiences, f"{key}/audience")
     forms = _draw_evenly(scenario_pool.forms, f"{key}/form")
     lengths = _draw_evenly(tuple(length.name for length in scenario_pool.lengths), f"{key}/length")
     drawn: Counter[Scenario] = Counter()
-    held: list[str] = []
+    waiting: list[str] = []
     for subject, audience, length in zip(subjects, audiences, lengths, strict=False):
         least = min(drawn[Scenario(subject, audience, form, length)] for form in scenario_pool.forms)
         passed: list[str] = []
         while True:
-            form = held.pop(0) if held else next(forms)
+            form = waiting.pop(0) if waiting else next(forms)
             scenario = Scenario(subject, audience, form, length)
             if drawn[scenario] == least:
                 break
             passed.append(form)
-        # Those that were passed over come next, so that each form keeps its count.
-        held = passed + held
+        # The passed forms come next, so that each form keeps its count.
+        waiting = passed + waiting
         drawn[scenario] += 1
         yield scenario
 
@@ -162,15 +161,15 @@ def draw_scenarios(scenario_pool: ScenarioPool, key: str, used_subjects: Iterabl
 def _choose_subjects(
     model: Model, packs: Packs, proposed: Proposal, taken: Collection[str], supports_language: bool
 ) -> tuple[tuple[Field, ...], str]:
-    said = model.scenarios
-    if left := drop_taken(said.subjects, taken):
+    given = model.scenarios
+    if left := drop_taken(given.subjects, taken):
         return (Field("scenarios.subjects", (left,)),), GIVEN
-    if said.pack and (left := drop_taken(packs.packs[said.pack].subjects, taken)):
-        return (Field(said.pack, (left,)),), _name_pack(said.pack)
+    if given.pack and (left := drop_taken(packs.packs[given.pack].subjects, taken)):
+        return (Field(given.pack, (left,)),), _name_pack(given.pack)
     if not supports_language:
         return list_own_fields(model, packs, proposed.subjects, taken), "those that the model's own words name"
-    if len(found := find_text_subjects(model, taken)) >= LEAST_SUBJECTS:
-        return (Field(TEXTS, (found,)),), f"what {TEXTS} are about"
+    if len(subjects := find_text_subjects(model, taken)) >= LEAST_SUBJECTS:
+        return (Field(TEXTS, (subjects,)),), f"what {TEXTS} are about"
     fields = spread_subjects(model, packs, proposed.subjects, taken)
     why = f"spread over {join_words([item.name for item in fields])}"
     return fields, f"proposed by the synth model, and {why}" if proposed.subjects else why
@@ -183,8 +182,8 @@ def _choose_values(
         return given, GIVEN
     if model.scenarios.pack:
         return getattr(packs.packs[name], part), _name_pack(name)
-    if own := getattr(proposed, part):
-        return own, "proposed by the synth model"
+    if values := getattr(proposed, part):
+        return values, "proposed by the synth model"
     near = f"which is nearest to the model's own words (`scenarios: {name}` takes its subjects too)"
     why = "for any model, because no pack is near this one" if name == FALLBACK_PACK else near
     return getattr(packs.packs[name], part), f"from the pack {name!r}, {why}"
@@ -195,7 +194,7 @@ def _name_pack(name: str) -> str:
 
 
 def _choose_lengths(model: Model, packs: Packs) -> tuple[tuple[Length, ...], str]:
-    """Return the author's lengths, else those that fit seeds or texts, else the kind of text, else those for all."""
+    """Return the author's lengths, else lengths that fit seeds or texts, else those for the kind of text, else all."""
     if model.scenarios.lengths:
         return model.scenarios.lengths, GIVEN
     seeds = [seed.text for seed in model.draw_seeds()]
@@ -221,7 +220,7 @@ def _share_within(counts: Sequence[int], lengths: Sequence[Length]) -> float:
 
 
 def _make_lengths(counts: Sequence[int]) -> tuple[Length, ...]:
-    """Make lengths from the seeds' numbers of words, sorted: two if the longest are more than twice the shortest."""
+    """Return lengths from the seeds' sorted word counts: two if long seeds have over twice the words of short ones."""
     tenth = len(counts) // 10
     low, high = counts[tenth], math.ceil(ABOVE * counts[-1 - tenth])
     if high <= 2 * low:
@@ -239,19 +238,19 @@ def _draw_evenly(values: Sequence[str], key: str) -> Iterator[str]:
 
 
 def _draw_fields(fields: Sequence[Field], key: str, used: Iterable[str]) -> Iterator[str]:
-    """Yield the least used subject next; of several one of the field that was drawn least, and of its first tier.
+    """Yield the least used subject next; among equals, one of the field drawn least, and of its first tier.
 
-    Equals come in an order that changes with every use.
+    Further ties are broken in an order that changes with every use.
     """
-    # A counter stays as it is.
+    # If ``used`` is a counter, this copies its counts.
     counted = Counter(used)
     heaps, turns = [], []
-    for number, its in enumerate(fields):
-        placed = ((counted[value], tier, value) for tier, values in enumerate(its.tiers) for value in values)
+    for number, item in enumerate(fields):
+        placed = ((counted[value], tier, value) for tier, values in enumerate(item.tiers) for value in values)
         heap = [(count, tier, _rank(key, value, count), value) for count, tier, value in placed]
         heapq.heapify(heap)
         heaps.append(heap)
-        turns.append((heap[0][0], 0, _rank(key, its.name, 0), number))
+        turns.append((heap[0][0], 0, _rank(key, item.name, 0), number))
     heapq.heapify(turns)
     while turns:
         _, drawn, _, number = turns[0]
@@ -267,7 +266,7 @@ def _rank(key: str, value: str, count: int) -> bytes:
 
 
 def count_shares(scenarios: Iterable[Scenario], scenario_pool: ScenarioPool) -> dict[str, int]:
-    """Count the scenarios of each field of a pool; those of a topic's own sides count where their subject stands."""
+    """Count the scenarios of each field of a pool. A subject of a topic's side counts for the field that has it."""
     field_of = {subject: item.name for item in reversed(scenario_pool.fields) for subject in item.subjects}
     counts = Counter(field_of.get(scenario.subject, "others") for scenario in scenarios)
     return {name: counts[name] for name in [*(item.name for item in scenario_pool.fields), "others"] if counts[name]}

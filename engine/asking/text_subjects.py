@@ -1,8 +1,8 @@
-"""Find what an author's own texts are about: phrases of theirs, spread as the texts are.
+"""Find the subjects of an author's own texts: phrases from the texts, distributed as the texts are.
 
-It is KeyBERT's way (Grootendorst 2020, doi 10.5281/zenodo.4461265): of a text's phrases the one that the encoder places
-nearest to it is what it is about. Here texts are grouped first, and each group has one phrase. So subjects are as
-different as the texts, and a matter of many texts has more of them (docs/decisions/002-subjects.md).
+The method is KeyBERT's (Grootendorst 2020, doi 10.5281/zenodo.4461265): a text's subject is the phrase in it that the
+encoder places nearest to the text. Here texts are grouped first, and each group has one phrase. So subjects are as
+different as the texts, and a frequent theme has more subjects (docs/decisions/002-subjects.md).
 """
 
 from collections import Counter
@@ -19,35 +19,36 @@ from engine.text.embedding import encode, group_rows, normalise_rows
 from engine.text.language import decide_language
 from engine.text.words import is_spaceless, list_common_words, list_function_words, normalise, split_words
 
-# Phrases are counted in so many texts; of fewer, so many phrases each and the opening are placed: 4 s of CPU time.
+# Phrases are counted in COUNTED texts. For PLACED of them, PHRASES phrases each and the opening are encoded, which
+# takes 4 s of CPU time.
 COUNTED, PLACED, PHRASES = 2_000, 300, 12
 MAX_SUBJECTS = 96
 MAX_WORDS = 3
-# Texts that give fewer subjects that are noun phrases, such as notes without articles, give phrases of any kind.
+# If noun phrases yield fewer subjects, as in notes without articles, phrases of any kind are used.
 LEAST_SUBJECTS = 8
-# The words that a noun phrase follows, by language. In other languages noun phrases are not told from others.
+# Words before a noun phrase, by language. In other languages noun phrases are not recognised.
 DETERMINERS: Mapping[str, Set[str]] = {
     "en": frozenset("a an the this these my your his her its our their no some any each every another".split()),
     "de": frozenset("der die das den dem des ein eine einen einem einer eines am im zum zur vom beim ins ans".split()),
     "es": frozenset("el la los las un una unos unas del al este esta estos estas mi mis su sus cada".split()),
     "fr": frozenset("le la les l un une des du au aux d ce cet cette ces mon ma mes son sa ses leur leurs".split()),
 }
-# From this cosine on two phrases are one subject.
+# From this cosine, two phrases are one subject.
 SAME = 0.75
 DECIMALS = 6
-# What ends a phrase: an address, a name of the net, a contraction ("didn't"), a number, a mark.
+# A phrase ends at a web address, a user name or hashtag, a contraction ("didn't"), a number or a punctuation mark.
 _BREAK = regex.compile(r"https?://\S+|[@#]\w+|\b\p{L}+n['’]t\b|[^\p{L}\p{M}\s'’-]+")
 _APOSTROPHE = regex.compile(r"['’]")
-# A word that is capitalised within a sentence, as each noun is in German.
+# A capitalised word within a sentence, like every noun in German.
 _CAPITALISED = regex.compile(r"(?<=[\p{L},] )\p{Lu}[\p{L}-]+")
 
 
 def find_text_subjects(model: Model, taken: Collection[str] = ()) -> tuple[str, ...]:
-    """Find at most ``MAX_SUBJECTS`` subjects, those of the largest groups of texts first.
+    """Find at most ``MAX_SUBJECTS`` subjects, from the largest groups of texts first.
 
     Args:
-        model: one in a language that the encoder knows.
-        taken: subjects in the form of ``normalise`` that are not to be used.
+        model: a model in a language that the encoder supports.
+        taken: subjects that must not be used, in the form of ``normalise``.
     """
     drawn, language = model.texts.drawn[:COUNTED], decide_language(model).tag
     subjects = _choose_phrases(drawn, list_noun_phrases(drawn, language), taken)
@@ -61,8 +62,9 @@ def list_noun_phrases(texts: Sequence[str], language: str) -> list[list[str]]:
     """List the noun phrases of each text by the words next to them; none in a language without ``DETERMINERS``.
 
     A phrase follows a determiner. It ends before a common word that the texts do not use as a noun ("the pedal | looks
-    tired"); in English before a word that a determiner follows ("the school | moved the piano"), and not in a
-    participle; in other languages in a noun that is followed by none, with which Spanish and French begin.
+    tired"). In English, it ends before a word in front of a determiner ("the school | moved the piano"), and its last
+    word is no participle. In other languages, it ends with the first noun that no noun follows. Spanish and French
+    phrases begin with that noun.
     """
     code = find_code(language)
     determiners, common = DETERMINERS.get(code, frozenset()), list_common_words(code)
@@ -92,29 +94,29 @@ def list_noun_phrases(texts: Sequence[str], language: str) -> list[list[str]]:
 
 def _choose_phrases(drawn: Sequence[str], phrases: Sequence[Sequence[str]], taken: Collection[str]) -> tuple[str, ...]:
     """Choose the phrase of each group of texts that is nearest to the mean of the group."""
-    counts = Counter(phrase for its in phrases for phrase in its)
-    # What several texts say comes first.
-    own = [sorted(its, key=lambda phrase: -counts[phrase])[:PHRASES] for its in phrases[:PLACED]]
-    every = list(dict.fromkeys(phrase for its in own for phrase in its if normalise(phrase) not in taken))
-    if not every:
+    counts = Counter(phrase for row in phrases for phrase in row)
+    # Phrases that several texts have come first.
+    frequent = [sorted(row, key=lambda phrase: -counts[phrase])[:PHRASES] for row in phrases[:PLACED]]
+    candidates = list(dict.fromkeys(phrase for row in frequent for phrase in row if normalise(phrase) not in taken))
+    if not candidates:
         return ()
     texts = encode([text[:OPENING_CHARACTERS] for text in drawn[:PLACED]])
-    placed = encode(every)
+    placed = encode(candidates)
     owners, centres = group_rows(normalise_rows(texts - texts.mean(axis=0)), MAX_SUBJECTS)
     placed = normalise_rows(placed - placed.mean(axis=0))
-    place_of = {phrase: place for place, phrase in enumerate(every)}
+    index_of = {phrase: index for index, phrase in enumerate(candidates)}
     chosen: list[int] = []
     for group, _ in Counter(owners.tolist()).most_common():
         members = np.flatnonzero(owners == group).tolist()
-        places = sorted({place_of[phrase] for member in members for phrase in own[member] if phrase in place_of})
-        fresh = [place for place in places if not chosen or (placed[chosen] @ placed[place]).max() < SAME]
+        indices = sorted({index_of[phrase] for member in members for phrase in frequent[member] if phrase in index_of})
+        fresh = [index for index in indices if not chosen or (placed[chosen] @ placed[index]).max() < SAME]
         if fresh:
             chosen.append(fresh[int(np.argmax(np.round(placed[fresh] @ centres[group], DECIMALS)))])
-    return tuple(every[place] for place in chosen)
+    return tuple(candidates[index] for index in chosen)
 
 
 def _list_content_phrases(text: str, function_words: Set[str]) -> list[str]:
-    """List the phrases of two or three content words in a row, each once; where there are none, the words."""
+    """List the phrases of two or three content words in a row, each once; if there are none, the words."""
     runs = [run for run, *_ in _walk_runs(text, function_words)]
     sizes = range(2, MAX_WORDS + 1)
     parts = [run[start : start + size] for run in runs for size in sizes for start in range(len(run) - size + 1)]
@@ -122,14 +124,14 @@ def _list_content_phrases(text: str, function_words: Set[str]) -> list[str]:
 
 
 def _walk_runs(text: str, function_words: Set[str]) -> Iterator[tuple[list[str], str, str]]:
-    """Walk the runs of content words, each with the word before and after it, which is "" at the ends of a clause."""
+    """Yield the runs of content words, each with the word before and after it, which is "" at the ends of a clause."""
 
-    def says_something(word: str) -> bool:
+    def is_content_word(word: str) -> bool:
         return word not in function_words and len(word) > (1 if is_spaceless(word) else 2)
 
     for clause in _BREAK.split(text):
         words = split_words(_APOSTROPHE.sub(" ", clause))
-        groups = [("", [""]), *((says, list(run)) for says, run in groupby(words, says_something)), ("", [""])]
-        for (_, before), (says, run), (_, after) in zip(groups, groups[1:], groups[2:], strict=False):
-            if says:
+        groups = [("", [""]), *((kind, list(run)) for kind, run in groupby(words, is_content_word)), ("", [""])]
+        for (_, before), (is_content, run), (_, after) in zip(groups, groups[1:], groups[2:], strict=False):
+            if is_content:
                 yield run, before[-1], after[0]

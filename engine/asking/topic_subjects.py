@@ -1,7 +1,7 @@
 """Split a scenario pool's subjects into those inside and outside a topic, so that its poles differ in subject.
 
-For every other type of trait both texts of a pair have the same subject. A topic is its subject: asked for a text that
-is not about the topic, with a subject inside it, a small model writes about the topic all the same.
+For every other type of trait, both texts of a pair have the same subject. For a topic this fails: a small model that
+should write a text outside the topic, on a subject inside it, writes about the topic anyway.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,31 +16,32 @@ from engine.axis.separation import Numbers
 from engine.definitions.scenario_packs import Packs
 from engine.domain.model import Model, Trait
 
-# Beside what the model names, the subjects of the topic's own pack and of so many that are next nearest to it.
+# Candidates are the model's own subjects, and those of the pack nearest to the topic and of this many next nearest
+# packs.
 MORE_PACKS = 4
-# A side with fewer subjects than this takes the nearest ones of the other side.
+# A side with fewer subjects than this receives the nearest subjects of the other side.
 MIN_SUBJECTS = 8
-# Subjects are split if at least this share of the topic's own pack lies inside the topic, as nearly all subjects of a
-# pack about health do. Otherwise the topic may come up with any subject of the pack, as a weakness may with any part of
-# a web shop, and pairs go on sharing their subject.
-MIN_OWN_SHARE = 0.75
+# Subjects are split if at least this share of the topic's own pack lies inside the topic, like nearly all subjects of a
+# pack about health. Otherwise the topic may come up with any subject of the pack, like a weakness with any part of a
+# web shop, and pairs share their subject as for other traits.
+MIN_CORE_SHARE = 0.75
 
 
 def split_by_topic(
     model: Model, scenario_pool: ScenarioPool, packs: Packs, taken: Collection[str] = ()
 ) -> ScenarioPool:
-    """Return the scenario pool with ``topic_subjects`` for each topic trait whose poles are to differ in subject.
+    """Return the scenario pool with ``topic_subjects`` for each topic trait with poles that must differ in subject.
 
     Args:
-        taken: subjects in the form of ``normalise`` that are not to be used.
+        taken: subjects that must not be used, in the form of ``normalise``.
     """
     topics = [trait for trait in model.traits if trait.type == "topic"]
     split = {trait.key: _split(model, trait, scenario_pool, packs, taken) for trait in topics}
-    return replace(scenario_pool, topic_subjects={key: found for key, found in split.items() if found})
+    return replace(scenario_pool, topic_subjects={key: subjects for key, subjects in split.items() if subjects})
 
 
 def find_threshold(values: Numbers) -> float:
-    """Find the threshold that splits values into two groups with the greatest variance between them (Otsu 1979)."""
+    """Return the threshold that splits values into two groups with the greatest variance between them (Otsu 1979)."""
     ranked = np.sort(values)
     best, best_variance = float(ranked[0]), -1.0
     for cut in range(1, len(ranked)):
@@ -54,10 +55,10 @@ def find_threshold(values: Numbers) -> float:
 def _split(
     model: Model, trait: Trait, scenario_pool: ScenarioPool, packs: Packs, taken: Collection[str]
 ) -> TopicSubjects | None:
-    """Split the subjects for a topic; None where its pairs share their subjects, as those of other traits do."""
+    """Split the subjects for a topic; None if its pairs share their subjects, as for other types of traits."""
     given = model.scenarios.subjects
     near, more = _list_pack_fields(model, trait, packs, taken)
-    own = drop_taken(given, taken) or near.subjects
+    core = drop_taken(given, taken) or near.subjects
     fields = keep_once([*scenario_pool.fields, near, *more])
     subjects = [subject for field in fields for subject in field.subjects]
     scores = _score_subjects(index_packs(packs), model, trait, subjects)
@@ -66,8 +67,8 @@ def _split(
     least = min(MIN_SUBJECTS, len(subjects) // 2)
     inside = {subject for subject, score in zip(subjects, scores, strict=True) if score > threshold}
     inside = (inside | set(ranked[:least])) - set(ranked[len(ranked) - least :])
-    first = tuple(subject for subject in own if subject in inside)
-    if len(first) < MIN_OWN_SHARE * len(own) or not first:
+    first = tuple(subject for subject in core if subject in inside)
+    if len(first) < MIN_CORE_SHARE * len(core) or not first:
         return None
     others = () if given else tuple(subject for subject in ranked if subject in inside)
     outside = _keep(scenario_pool.fields, set(subjects) - inside)
@@ -86,7 +87,7 @@ def _keep(fields: Sequence[Field], subjects: Collection[str]) -> tuple[Field, ..
 
 
 def _score_subjects(index: PackIndex, model: Model, trait: Trait, subjects: Sequence[str]) -> Numbers:
-    """Score subjects along an axis from what the model's other texts are about to the topic; higher is inside."""
+    """Score subjects along the axis from the model's other texts to the topic; a higher score is nearer the topic."""
     vectors = index.embed(subjects)
     negative = [seed.text for seed in model.seeds_at(trait.key, "negative")]
     others = index.embed(negative) if negative else vectors
@@ -99,8 +100,8 @@ def _list_pack_fields(model: Model, trait: Trait, packs: Packs, taken: Collectio
     topic = index.place(_describe_topic(model, trait)).mean(axis=0)
     near = np.argsort(-np.round(index.fields @ topic, 6), kind="stable")[: 1 + MORE_PACKS]
     names = [index.names[number] for number in near]
-    own, *more = (Field(name, (drop_taken(packs.packs[name].subjects, taken),)) for name in names)
-    return own, more
+    nearest, *more = (Field(name, (drop_taken(packs.packs[name].subjects, taken),)) for name in names)
+    return nearest, more
 
 
 def _describe_topic(model: Model, trait: Trait) -> list[str]:
