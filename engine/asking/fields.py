@@ -238,7 +238,7 @@ def list_own_fields(model: Model, packs: Packs, proposed: Sequence[str], taken: 
 # Every cell of a trait and pole needs the subjects of the same texts, and naming 2,000 subjects takes a second.
 @lru_cache(maxsize=64)
 def name_subjects(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the subject of each text: the run of content words that best distinguishes it from the other texts.
+    """Return the subject of each text: the run of content words that best distinguishes it from other texts.
 
     A run's score is the sum of the inverse document frequencies of its words with more than two letters, lower for
     later runs. Runs are cut at function words and punctuation, as in RAKE (Rose et al. 2010).
@@ -299,7 +299,7 @@ def _list_kinds(packs: Collection[tuple[str, Pack]]) -> list[tuple[str, ...]]:
 
 
 def _add_vectors(texts: Sequence[str], known: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-    """Return the known vectors and those of all other texts, in units of ``1 / UNITS``."""
+    """Return the known vectors and the vectors of all other texts, in units of ``1 / UNITS``."""
     others = tuple(text for text in texts if text not in known)
     return {**known, **dict(zip(others, np.rint(_encode_once(others) * UNITS), strict=True))}
 

@@ -40,7 +40,7 @@ def choose_pool(synth_type: SynthType) -> Pool:
 
 
 def list_other_pools(model: Model, synth_type: SynthType) -> tuple[StoredTexts, ...]:
-    """List the texts of the other pool: authored and attached texts for ``enrich``, otherwise the held-out texts."""
+    """List the texts of the opposite pool: authored and attached texts for ``enrich``, otherwise the held-out texts."""
     if synth_type != "enrich":
         return (as_stored(model.held_out).texts,)
     return MemoryTexts(tuple({seed.text: None for seed in model.authored})), as_stored(model.attached).texts
@@ -54,7 +54,7 @@ def restrict_to_pool(model: Model, synth_type: SynthType) -> Model:
 
 
 def list_taken_subjects(model: Model, synth_type: SynthType) -> frozenset[str]:
-    """List the subjects that a run must not use, in the form of ``normalise``: the subjects of the other pool.
+    """List the subjects that a run must not use, in the form of ``normalise``: those of the opposite pool.
 
     For ``enrich``, the subjects of its own pool are included; for ``enrich`` and ``diversify``, those of authored
     texts.

@@ -170,7 +170,7 @@ def write_vote_prompt(
 
 
 def name_neither(labels: Sequence[str]) -> str:
-    """Return the answer that votes for neither pole: a word that is not one of their labels."""
+    """Return the answer that votes for neither pole: a word that is no label of theirs."""
     return next(word for word in NEITHER if word not in [label.casefold().strip() for label in labels])
 
 
@@ -245,7 +245,7 @@ def _choose_length(plan: Plan, cell: Cell) -> Length:
 
 
 def _give_characters(length: Length, language: Language) -> str:
-    """Give a length also in characters, for a language without spaces, in which nobody counts words."""
+    """Give a length also in characters, for a language without spaces, where nobody counts words."""
     per_word = CHARACTERS_PER_WORD.get(language.code)
     if per_word is None:
         return ""
@@ -321,7 +321,7 @@ def _list_variation_shots(model: Model, cell: Cell, seed: Seed, turn: int) -> li
 
 
 def _rank_by_style(seeds: Sequence[Seed], seed: Seed) -> tuple[list[Seed], Mapping[Seed, str]]:
-    """Return the other seeds, the nearest to the seed in style first, and the subject of every seed."""
+    """Return all seeds except this one, the nearest to it in style first, and the subject of every seed."""
     subjects = dict(zip(seeds, name_subjects(tuple(item.text for item in seeds)), strict=True))
     others = sorted((item for item in seeds if item != seed), key=lambda item: measure_distance(seed.text, item.text))
     return others, subjects

@@ -122,7 +122,7 @@ def advise_on_fields(scenario_pool: ScenarioPool) -> str | None:
 
 
 def list_proposable(model: Model) -> tuple[str, ...]:
-    """List the parts that a chat model should propose: those that the author's ``scenarios`` and own texts lack."""
+    """List the parts that a chat model should propose because the author's ``scenarios`` and own texts lack them."""
     given = model.scenarios
     if given.pack:
         return ()

@@ -16,15 +16,14 @@ from engine.axis.separation import Numbers
 from engine.definitions.scenario_packs import Packs
 from engine.domain.model import Model, Trait
 
-# Candidates are the model's own subjects, and those of the pack nearest to the topic and of this many next nearest
-# packs.
+# Number of packs next nearest to the topic with candidates, beside its own pack and the model's subjects.
 MORE_PACKS = 4
-# A side with fewer subjects than this receives the nearest subjects of the other side.
+# A side with fewer subjects than this receives the nearest subjects of its opposite.
 MIN_SUBJECTS = 8
 # Subjects are split if at least this share of the topic's own pack lies inside the topic, like nearly all subjects of a
 # pack about health. Otherwise the topic may come up with any subject of the pack, like a weakness with any part of a
 # web shop, and pairs share their subject as for other traits.
-MIN_CORE_SHARE = 0.75
+MIN_OWN_SHARE = 0.75
 
 
 def split_by_topic(
@@ -68,7 +67,7 @@ def _split(
     inside = {subject for subject, score in zip(subjects, scores, strict=True) if score > threshold}
     inside = (inside | set(ranked[:least])) - set(ranked[len(ranked) - least :])
     first = tuple(subject for subject in core if subject in inside)
-    if len(first) < MIN_CORE_SHARE * len(core) or not first:
+    if len(first) < MIN_OWN_SHARE * len(core) or not first:
         return None
     others = () if given else tuple(subject for subject in ranked if subject in inside)
     outside = _keep(scenario_pool.fields, set(subjects) - inside)

@@ -1,6 +1,6 @@
-"""Judge exemplars with the embedded model: shown the seeds in mixed order, it gives the odds of the two verdicts.
+"""Judge exemplars with the embedded model: it sees the seeds in mixed order, and returns the odds of the two verdicts.
 
-docs/decisions/003-choice.md has the measurements of this and of other forms.
+docs/decisions/003-choice.md has the measurements of this form and of other forms.
 """
 
 import asyncio
@@ -22,19 +22,19 @@ from engine.system.concurrency import gather_or_cancel, log_context
 
 LOGGER = logging.getLogger("exemplars.judge")
 TOP_TOKENS = 60
-# The log probability that is assumed for a verdict which is not among the likeliest tokens.
+# The log probability assumed for a verdict that is not among the likeliest tokens.
 FLOOR = -12.0
-# Few at a time, since each of the server's slots has to read the shots once, which are the same for all texts: 60 texts
-# took 9.5 s two at a time and 21.9 s eight at a time.
+# Few at a time, because each of the server's slots must read the shots once, and the shots are the same for all texts:
+# 60 texts took 9.5 s two at a time and 21.9 s eight at a time.
 MAX_IN_FLIGHT = 2
-# A judge with a lower AUC on unseen seeds is not asked. On four traits with twelve seeds each it reached .00 to .97,
+# A judge with a lower AUC on unseen seeds is not used. On four traits with twelve seeds each it reached .00 to .97,
 # depending on the trait and on the order of the seeds (docs/decisions/003-choice.md).
 MIN_AUC = 0.6
-# The AUC that is assumed with as many seeds as the judge can be shown. With ten seeds per pole it reached .92 and 1.00
+# The AUC assumed if there are as many seeds as the judge can be shown. With ten seeds per pole it reached .92 and 1.00
 # (docs/decisions/003-choice.md), and the order hardly mattered. Measuring it on each of twenty seeds would take as long
-# as judging a hundred texts, since no two of those prompts have a long common beginning.
+# as judging a hundred texts, because no two of these prompts have a long common prefix.
 ASSUMED_AUC = 0.9
-# Where one pole has few seeds and the other one many, each of the many would be a call.
+# Limits the calls if one pole has few seeds and its opposite has many.
 MAX_CALIBRATION_EXAMPLES = 100
 
 
@@ -42,7 +42,7 @@ class InContextJudge:
     """The embedded model as the judge of a plan's texts.
 
     Raises:
-        ProviderError, BudgetError, StoreError: of both methods, as ``ModelGateway.complete``.
+        ProviderError, BudgetError, StoreError: raised by both methods, as by ``ModelGateway.complete``.
     """
 
     def __init__(self, plan: Plan, gateway: ModelGateway) -> None:
@@ -50,11 +50,12 @@ class InContextJudge:
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
 
     async def measure_aucs(self, progress: Progress) -> dict[str, float]:
-        """Measure by trait key the judge's AUC on seeds that it was not shown: each is judged by all other seeds.
+        """Measure the judge's AUC on unseen seeds, by trait key: for each seed, the judge is shown all other seeds.
 
-        If a trait has as many seeds as the judge can be shown, nothing is measured and the AUC is ``ASSUMED_AUC``. Left
-        out are traits without seeds at both poles, all where the endpoint returns no odds, and those that an axis
-        places: there the judge adds nothing (docs/decisions/003-choice.md), and took a third of a run's time.
+        If a trait has as many seeds as the judge can be shown, nothing is measured and the AUC is ``ASSUMED_AUC``. The
+        result has no traits without seeds at both poles, none at all if the endpoint returns no odds, and no traits
+        that an axis places. For these the judge adds nothing (docs/decisions/003-choice.md), and took a third of a
+        run's time.
         """
         aucs, model = {}, self._plan.model
         for trait in model.traits if self._gateway.endpoint.style == "plain" else ():
@@ -74,9 +75,9 @@ class InContextJudge:
         return aucs
 
     async def judge(self, exemplars: Sequence[Exemplar], traits: Collection[str]) -> list[Exemplar]:
-        """Return the exemplars in order; accepted ones of ``traits`` get the judge's odds.
+        """Return the exemplars in order; accepted exemplars of ``traits`` get the judge's odds.
 
-        An exemplar on which the judge fails for good is rejected as ``cell_failed``.
+        If the judge fails for good on an exemplar, it is rejected as ``cell_failed``.
         """
         return await gather_or_cancel(self._judge(item, traits) for item in exemplars)
 
@@ -93,7 +94,7 @@ class InContextJudge:
         return replace(exemplar, odds=odds)
 
     async def _judge_seed(self, item: Seed) -> float | None:
-        """Judge a seed by the other seeds; None if its pole has no other seed or the call fails."""
+        """Return the odds of a seed, judged by all other seeds; None if its pole has no other or the call fails."""
         model, label = self._plan.model, f"audition/{item.trait}/{item.sha256}"
         seeds, reviewed = (
             tuple(other for other in examples if other.text != item.text) for examples in (model.seeds, model.reviewed)
@@ -103,7 +104,7 @@ class InContextJudge:
         return None
 
     async def _ask_odds(self, model: Model, trait: str, text: str, label: str) -> float | None:
-        """The odds of a text; None where a pole has nothing to show. Its reply is kept under the label too."""
+        """Return the odds of a text; None if a pole has no text to show. The reply is stored under the label too."""
         request = make_judge_request(model, trait, text, self._plan.seed)
         if request is None:
             return None
@@ -113,17 +114,17 @@ class InContextJudge:
 
 
 def list_calibration_examples(model: Model, trait: str) -> list[Seed]:
-    """List the seeds by which the judge's AUC is measured; of more than ``MAX_CALIBRATION_EXAMPLES`` a pole the first.
+    """List the seeds for measuring the judge's AUC: the first ``MAX_CALIBRATION_EXAMPLES`` of each pole.
 
-    None where both poles have as many as the judge can be shown.
+    There are none if both poles have as many seeds as the judge can be shown.
     """
     seeds = [model.examples_at(trait, pole) for pole in POLES]
-    is_measured = any(len(its) < JUDGE_SHOTS_PER_POLE for its in seeds)
-    return [item for its in seeds for item in its[:MAX_CALIBRATION_EXAMPLES]] if is_measured else []
+    is_measured = any(len(examples) < JUDGE_SHOTS_PER_POLE for examples in seeds)
+    return [item for examples in seeds for item in examples[:MAX_CALIBRATION_EXAMPLES]] if is_measured else []
 
 
 def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Request | None:
-    """Make the request for the odds of a text; None if a pole has no authored texts to show."""
+    """Return the request for the odds of a text; None if a pole has no text to show."""
     prompt = write_judge_prompt(model, model.trait(trait), text, seed)
     if prompt is None:
         return None
@@ -131,7 +132,7 @@ def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Reques
 
 
 def read_odds(tokens: dict[str, float]) -> float:
-    """Compute the log odds of the positive verdict from the log probabilities of the likeliest tokens."""
+    """Return the log odds of the positive verdict, computed from the log probabilities of the likeliest tokens."""
     likeliest: dict[str, float] = {}
     for token, probability in tokens.items():
         word = token.strip().lower()

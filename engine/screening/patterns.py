@@ -1,7 +1,7 @@
-"""Find talk about the task and gaps to be filled in by their form, and which forms hold for a model.
+"""Find talk about the task and gaps to be filled in by their form, and list the patterns that apply to a model.
 
-Each is meant to be precise in itself: talk is about the text that was asked for, a gap is one that nobody writes on
-purpose. What is still ordinary in a model's own texts is no fault there (docs/decisions/004-screening.md).
+Each pattern should be precise by itself: talk is about the requested text, and nobody writes such a gap on purpose. A
+form that is ordinary in a model's own texts is no fault for this model (docs/decisions/004-screening.md).
 """
 
 import re
@@ -16,7 +16,7 @@ from engine.domain.model import Model
 from engine.domain.samples import Reason
 from engine.settings import SHIPPED_ROOT
 
-# More seeds tell no more about a genre: 2,000 texts and 45 patterns take a second.
+# More seeds give no more information about a genre. 2,000 texts and 45 patterns take a second.
 MOST_SEEDS = 2000
 _FILE = SHIPPED_ROOT / "data" / "patterns.yaml"
 _PART = re.compile(r"<<(\w+)>>")
@@ -25,9 +25,9 @@ _QUOTED = re.compile(r"[\"“”„«‘`]([^\"“”»’`]{3,300})[\"“”»�
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One fault by its form.
+    """A fault that is recognised by its form.
 
-    ``genre`` finds in a model's own words that its texts have this form by their nature; None if no genre has.
+    ``genre`` matches words of a model that imply that its texts have this form by nature; None if no genre has it.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Pattern:
 
 @cache
 def load_patterns() -> tuple[Pattern, ...]:
-    """Load the patterns of ``data/patterns.yaml``, in the order in which they are looked for."""
+    """Load the patterns of ``data/patterns.yaml``, in the order of the search."""
     given = _read_file()
     parts: dict[str, str] = given["parts"]
 
@@ -64,20 +64,20 @@ def load_patterns() -> tuple[Pattern, ...]:
 
 @cache
 def load_particles() -> frozenset[str]:
-    """Load the words with which people begin and end texts whatever they are about, such as "yes"."""
+    """Load the words with which people begin and end texts on any subject, such as "yes"."""
     return frozenset(_read_file()["particles"].split())
 
 
 def find_pattern(text: str, reason: Reason, waived: frozenset[str]) -> str | None:
-    """Find the first pattern of a reason in a text, but for the waived ones; returns what matched it."""
-    held = (item.form for item in load_patterns() if item.reason == reason and item.name not in waived)
-    return next((match.group() for form in held if (match := form.search(text))), None)
+    """Return the first match of a pattern for ``reason`` in a text; patterns with names in ``waived`` are skipped."""
+    forms = (item.form for item in load_patterns() if item.reason == reason and item.name not in waived)
+    return next((match.group() for form in forms if (match := form.search(text))), None)
 
 
 def list_waived_patterns(model: Model, forms: Sequence[str] = ()) -> frozenset[str]:
-    """List the names of the patterns that do not hold for a model, since its own texts have them, or its genre.
+    """List the names of the patterns that do not apply to a model, because its own texts or its genre have them.
 
-    Own texts are the seeds of either pole, and what description, brief, traits and forms say or quote.
+    Own texts are the seeds of both poles, and the text and quotations of description, brief, traits and forms.
 
     Args:
         forms: the scenarios' forms.
@@ -85,15 +85,15 @@ def list_waived_patterns(model: Model, forms: Sequence[str] = ()) -> frozenset[s
     traits = (text for trait in model.traits for text in trait.descriptions)
     words = [model.description, *model.brief.wanted, *forms, *traits]
     quoted = (quote for text in words for quote in _QUOTED.findall(text))
-    own = [*(seed.text for seed in model.sample_seeds(MOST_SEEDS)), *words, *quoted]
+    texts = [*(seed.text for seed in model.sample_seeds(MOST_SEEDS)), *words, *quoted]
     return frozenset(
         pattern.name
         for pattern in load_patterns()
-        if any(map(pattern.form.search, own)) or (pattern.genre and any(map(pattern.genre.search, words)))
+        if any(map(pattern.form.search, texts)) or (pattern.genre and any(map(pattern.genre.search, words)))
     )
 
 
 @cache
 def _read_file() -> dict[str, Any]:
-    read: dict[str, Any] = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
-    return read
+    content: dict[str, Any] = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    return content

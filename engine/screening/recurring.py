@@ -1,11 +1,12 @@
-"""Find what comes back in text after text of a run: what a model hands its texts over with, and what one seed says.
+"""Find words that recur in many texts of a run: a model's introductions to its texts, and phrases of a single seed.
 
-What begins text after text, up to a colon or as a heading ("Claro! Segue a mensagem:"), in any language, is the
-model's and no part of them. Where the author's own texts begin so, it is the genre's: "Dear customer:".
+If many texts begin with the same words, up to a colon or as a heading ("Claro! Segue a mensagem:"), in any language,
+these words are the model's introduction and not part of the text. If the author's own texts begin with them, they
+belong to the genre: "Dear customer:".
 
-A small model that is shown seeds takes over whole turns of theirs, too short to be copies, and pastes a seed's street
-or sum into texts about other things: a scorer would learn the seed and not the trait. So phrases, names and numbers of
-one seed stand in an eighth of a pole's texts at most. What several seeds of a trait have is how such texts are written.
+A small model copies whole phrases of the seeds in its prompt, too short to count as copies, and pastes a seed's street
+or sum into texts about other things. A scorer would learn the seed and not the trait. So phrases, names and numbers of
+a single seed may be in at most an eighth of a pole's texts. Phrases of several seeds of a trait belong to the genre.
 """
 
 from collections import Counter
@@ -18,57 +19,57 @@ from engine.domain.samples import Exemplar
 from engine.screening.patterns import MOST_SEEDS
 from engine.text.words import fold, list_function_words, normalise, split_words, word_runs
 
-# Of four texts of a pole two may begin alike by chance, of ten not five.
+# Two of four texts of a pole may begin alike by chance, but not five of ten.
 MIN_TEXTS, MIN_SHARE = 5, 0.5
-# A yes and what follows it ("Sure, here is the note:") begins hardly a text of a person's; twice may be chance. What
-# comes after its first words may be another in each text.
+# People hardly ever begin a text with an assent and an introduction ("Sure, here is the note:"); twice may be chance.
+# Only the first words of the introduction are compared, because the rest may differ from text to text.
 MIN_ASSENTS, ASSENT_WORDS, FIRST_WORDS = 3, 2, 4
-# Up to a colon, or a first line that ends without a mark: a greeting ends with one.
+# Text up to a colon, or a first line that ends without a mark. A greeting ends with one.
 _OPENING = regex.compile(r"\W{0,12}([^\n:]{2,60}?)[\"'*_`]{0,3}\s*(?::(?![\d/:])|(?<![\p{P}\s])\n)\s*\S")
 _ASSENT = regex.compile(r"[^,!،、]+[,!،、]")
 _REST = " …"
 SIZES = range(2, 6)
 MIN_CONTENT_WORDS = 2
-# A phrase may be in this share of a pole's quota, and in one text in any case.
+# Maximum share of a pole's quota that may have a phrase. One text may always have it.
 MOST_SHARE = 1 / 8
-# A word with a capital inside a sentence, and a number of two digits and more.
+# A capitalised word inside a sentence, and a number with two or more digits.
 _NAMES = regex.compile(r"(?<=[\p{L}\p{N},;] )\p{Lu}\p{L}+|\b\p{N}[\p{N}.,:]*\p{N}")
-# Where every noun has a capital, it marks no name.
+# Languages that capitalise every noun, so that a capital does not mark a name.
 _NOUNS_ARE_CAPITAL = frozenset({"de", "lb"})
 
 Phrase = tuple[str, ...]
 
 
 class FirstWords:
-    """The openings of a run's texts so far, by trait and pole."""
+    """Counts of the openings of a run's texts so far, by trait and pole."""
 
     def __init__(self, model: Model) -> None:
-        self._own = frozenset(_take_opening(seed.text) for seed in model.sample_seeds(MOST_SEEDS))
+        self._authored = frozenset(_take_opening(seed.text) for seed in model.sample_seeds(MOST_SEEDS))
         self._counts = Counter[tuple[str, Pole, str]]()
         self._sizes = Counter[tuple[str, Pole]]()
 
     def add(self, exemplars: Iterable[Exemplar]) -> None:
-        """Add the texts of a round, whatever else is wrong with them."""
+        """Add all texts of a round, including rejected ones."""
         for exemplar in exemplars:
             if exemplar.text is not None:
                 self._sizes[exemplar.trait, exemplar.pole] += 1
                 self._counts[exemplar.trait, exemplar.pole, _take_opening(exemplar.text)] += 1
 
     def find(self, exemplar: Exemplar) -> str | None:
-        """Say how many texts begin as an exemplar does where that is no part of them; None where it is."""
+        """Describe how many texts begin like an exemplar; None if its beginning is part of the text."""
         opening = _take_opening(exemplar.text or "")
         times, size = self._counts[exemplar.trait, exemplar.pole, opening], self._sizes[exemplar.trait, exemplar.pole]
         least = MIN_ASSENTS if opening.endswith(_REST) else max(MIN_TEXTS, MIN_SHARE * size)
-        if not opening or opening in self._own or times < least:
+        if not opening or opening in self._authored or times < least:
             return None
-        return f"{times} of {size} texts begin so, and no seed does: {opening}"
+        return f"{times} of {size} texts begin with these words, and no seed does: {opening}"
 
 
 class SeedPhrases:
-    """Count the phrases of single seeds in the texts that stand, by trait and pole.
+    """Counts of the phrases of single seeds in accepted texts, by trait and pole.
 
     Args:
-        quotas: how many texts are wanted, by trait key and pole.
+        quotas: the number of texts to choose, by trait key and pole.
     """
 
     def __init__(self, model: Model, quotas: Mapping[tuple[str, Pole], int], language: str) -> None:
@@ -76,14 +77,14 @@ class SeedPhrases:
         self._capitals_mark_names = language.partition("-")[0] not in _NOUNS_ARE_CAPITAL
         self._most = {key: max(1, int(MOST_SHARE * quota)) for key, quota in quotas.items()}
         self._counts: Counter[tuple[str, Pole, Phrase]] = Counter()
-        self._own: dict[str, set[Phrase]] = {}
+        self._of_one_seed: dict[str, set[Phrase]] = {}
         for trait in model.traits:
             seeds = [seed.text for pole in POLES for seed in model.seeds_at(trait.key, pole)]
-            having = Counter(phrase for text in seeds for phrase in self._list(text))
-            self._own[trait.key] = {phrase for phrase, count in having.items() if count == 1}
+            counts = Counter(phrase for text in seeds for phrase in self._list(text))
+            self._of_one_seed[trait.key] = {phrase for phrase, count in counts.items() if count == 1}
 
     def find(self, exemplar: Exemplar) -> str | None:
-        """Find a phrase of one seed that as many texts have as may; what the subject says is none."""
+        """Find a phrase of a single seed that no further text may have. Phrases with words of the subject don't count."""
         trait, pole = exemplar.trait, exemplar.pole
         most = self._most.get((trait, pole), 1)
         full = [phrase for phrase in self._find_all(exemplar) if self._counts[trait, pole, phrase] >= most]
@@ -91,15 +92,15 @@ class SeedPhrases:
         return " ".join(longest) or None
 
     def add(self, exemplar: Exemplar) -> None:
-        """Count the phrases of a text that stands."""
+        """Count the phrases of an accepted text."""
         self._counts.update((exemplar.trait, exemplar.pole, phrase) for phrase in self._find_all(exemplar))
 
     def _find_all(self, exemplar: Exemplar) -> set[Phrase]:
-        own = self._own[exemplar.trait]
-        if not own:
-            return own
-        named = set(split_words(exemplar.scenario.subject))
-        return {phrase for phrase in own & self._list(exemplar.text or "") if not named & set(phrase)}
+        phrases = self._of_one_seed[exemplar.trait]
+        if not phrases:
+            return phrases
+        subject_words = set(split_words(exemplar.scenario.subject))
+        return {phrase for phrase in phrases & self._list(exemplar.text or "") if not subject_words & set(phrase)}
 
     def _list(self, text: str) -> set[Phrase]:
         runs = {run for size in SIZES for run in word_runs(text, size)}
@@ -108,7 +109,7 @@ class SeedPhrases:
 
 
 def _take_opening(text: str) -> str:
-    """What stands before a text's first colon, or is its heading, folded; "" where there is no such, or one word."""
+    """Return the folded words before a text's first colon, or its heading; "" if there is neither, or only one word."""
     match = _OPENING.match(fold(text))
     words = split_words(match[1]) if match else []
     if match is None or len(words) < 2:

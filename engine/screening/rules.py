@@ -1,4 +1,4 @@
-"""Check one text against the rules, each with its reason code; duplicates are found by the screener."""
+"""Check one text against the rules, each with its reason code. The screener finds duplicates."""
 
 import re
 from collections import Counter
@@ -23,14 +23,14 @@ from engine.text.words import (
     word_runs,
 )
 
-# A text may miss its scenario's length by half. C4 drops lines of fewer than 5 words (Raffel et al. 2020, section 2.2).
+# A text may miss its scenario's length by half. C4 drops lines of under 5 words (Raffel et al. 2020, section 2.2).
 LENGTH_TOLERANCE = 0.5
 MIN_WORDS = 5
-# Gopher's limits on the share of characters in the most frequent word n-gram (Rae et al. 2021, table A1), and one on a
-# content word that is a stutter ("Click, Click, Click").
+# Gopher's limits on the share of characters in the most frequent word n-gram (Rae et al. 2021, table A1), and a limit
+# on a single repeated content word ("Click, Click, Click").
 REPETITION_LIMITS = {1: 0.25, 2: 0.20, 3: 0.18, 4: 0.16}
-# Gopher's limits are meant for documents. In a text of a few sentences a phrase that occurs twice exceeds them and
-# still reads well (so did 34 of 80 usable texts), so up to three words count from the third time.
+# Gopher's limits are meant for documents. In a text of a few sentences, a phrase that occurs twice exceeds them and
+# still reads well (as in 34 of 80 usable texts), so phrases of up to three words count from the third occurrence.
 MIN_TIMES = {1: 3, 2: 3, 3: 3, 4: 2}
 PATTERN_REASONS: tuple[Reason, ...] = ("refused", "prompt_echo", "meta_talk", "placeholder")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]|[\ud800-\udfff]")
@@ -38,13 +38,13 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]|[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the rules need to know of a trait beside the text itself; it can be pickled.
+    """The input of the rules for a trait, in addition to the text; it can be pickled.
 
-    ``length`` is None if the text's length is not checked against its scenario; ``lengths`` are by name those of
-    scenarios that stand in its place. ``instructions`` is the prompt without its shots. ``language`` is a tag of BCP
-    47. ``ends_marked`` says that the trait's seeds usually end in a terminal mark. ``own_words`` are what the author
-    says about the trait, ``waived`` the names of the patterns that do not hold for the model. ``min_words`` is what any
-    text needs: ``MIN_WORDS``, or fewer if the model's texts are shorter, as titles are.
+    ``length`` is None if the text's length is not checked against its scenario. ``lengths`` are the lengths of
+    scenarios by name, which replace ``length``. ``instructions`` is the prompt without its shots. ``language`` is a tag
+    of BCP 47. ``ends_marked`` is true if the trait's seeds usually end in a terminal mark. ``own_words`` are the
+    author's words about the trait. ``waived`` are the names of the patterns that do not apply to the model.
+    ``min_words`` is the minimum for every text: ``MIN_WORDS``, or fewer if the model's texts are shorter, like titles.
     """
 
     trait: Trait
@@ -59,36 +59,36 @@ class Context:
     lengths: Mapping[str, Length] = field(default_factory=dict)
 
     def narrow(self, exemplar: Exemplar) -> "Context":
-        """Return what the rules need to know of one exemplar."""
+        """Return the context for one exemplar."""
         scenario = exemplar.scenario
-        # A variation's length is checked against that of its seed, together with its voice.
+        # A variation's length is checked against its seed's length, together with its voice.
         length = None if exemplar.seed_sha256 else self.lengths.get(scenario.length, self.length)
         return replace(self, subject=scenario.subject, length=length)
 
 
 def apply_rules(contexts: Mapping[str, Context], exemplars: Sequence[Exemplar]) -> list[Exemplar]:
-    """Return the exemplars in order, those that break a rule rejected.
+    """Return the exemplars in order; exemplars that break a rule are rejected.
 
     Args:
-        contexts: by the keys of traits.
+        contexts: by trait key.
     """
     applied = []
     for item in exemplars:
-        stands = item.text is not None and item.is_accepted
-        fault = find_fault(item.text or "", contexts[item.trait].narrow(item)) if stands else None
+        is_candidate = item.text is not None and item.is_accepted
+        fault = find_fault(item.text or "", contexts[item.trait].narrow(item)) if is_candidate else None
         applied.append(replace(item, reason=fault[0], detail=fault[1]) if fault else item)
     return applied
 
 
 def find_fault(text: str, context: Context) -> tuple[Reason, str] | None:
-    """Find the first rule that a text breaks: its reason, and what was found in the text; None if it breaks none."""
+    """Return the reason of the first rule that a text breaks, with the detail from the text; None if it breaks none."""
     return next(((reason, detail) for reason, detail in _walk_faults(text, context) if detail is not None), None)
 
 
 def _walk_faults(text: str, context: Context) -> Iterator[tuple[Reason, str | None]]:
-    """Yield the reasons in the order in which they count, each with its detail where the text has the fault."""
+    """Yield the reasons in order of precedence, each with its detail, or None if the text does not have the fault."""
     yield "unreadable", _find_unreadable(text, context.language)
-    # A refusal to write, a label of the prompt, talk about the text instead of the text, and a gap.
+    # A refusal to write, a label of the prompt, talk about the text in place of the text, and a gap.
     for reason in PATTERN_REASONS:
         yield reason, find_pattern(text, reason, context.waived)
     if normalise(text) == normalise(context.subject):
@@ -100,7 +100,7 @@ def _walk_faults(text: str, context: Context) -> Iterator[tuple[Reason, str | No
         yield "label_leak", f"words of the definition: {run}"
     if context.ends_marked and not ends_sentence(text):
         yield "truncated", f"ends in {text.rstrip()[-20:]!r}"
-    # Far outside the length of its scenario; without one only fewer words than any text needs.
+    # Far outside the length of its scenario. Without a length, only fewer words than the minimum of every text.
     words, length, least = count_words(text), context.length, float(context.min_words)
     if length is not None:
         least = max(least, length.min_words * LENGTH_TOLERANCE)
@@ -130,26 +130,26 @@ def _find_unreadable(text: str, language: str) -> str | None:
 
 @lru_cache(maxsize=4)
 def _list_runs(instructions: str) -> frozenset[tuple[str, ...]]:
-    """Cached: the runs are the same for every text, and take 0.2 ms to list."""
+    """Return the runs of words, cached: they are the same for every text, and take 0.2 ms to list."""
     return word_runs(instructions, COMMON_RUN)
 
 
 def _list_repetitions(words: list[str], language: str) -> Iterator[tuple[int, float, str]]:
-    """List the most repeated phrases with their shares of the characters.
+    """Yield, for each size, the most repeated phrase with its size and its share of the characters.
 
-    Those of function words alone count in English only, where Gopher's limits were set, and there no single ones: the
-    ending of a polite Japanese verb is four of ICU's words.
+    Phrases that consist of function words count in English only, for which Gopher's limits were set, and there only
+    from two words: the ending of a polite Japanese verb is four of ICU's words.
     """
     function_words, is_english = list_function_words(language), find_code(language) == "en"
     characters = sum(map(len, words))
     for size in REPETITION_LIMITS:
-        idle = frozenset[str]() if is_english and size > 1 else function_words
+        ignored = frozenset[str]() if is_english and size > 1 else function_words
         grams = Counter(tuple(words[start : start + size]) for start in range(len(words) - size + 1))
-        often = [
+        repeated = [
             (times * sum(map(len, gram)), gram)
             for gram, times in grams.items()
-            if times >= MIN_TIMES[size] and not idle.issuperset(gram)
+            if times >= MIN_TIMES[size] and not ignored.issuperset(gram)
         ]
-        if often:
-            repeated, gram = max(often)
-            yield size, repeated / characters, " ".join(gram)
+        if repeated:
+            length, gram = max(repeated)
+            yield size, length / characters, " ".join(gram)

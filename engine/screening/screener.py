@@ -1,6 +1,6 @@
-"""Screen the exemplars of a round by the rules and against earlier texts; each is accepted or gets a reason.
+"""Screen the exemplars of a round with the rules and against earlier texts; each is accepted or gets a reason.
 
-Texts that stand are held against each other and the seeds once more by meaning, which takes their vectors.
+Accepted texts are then compared by meaning with each other and with the seeds, which requires their vectors.
 """
 
 import re
@@ -29,144 +29,144 @@ from engine.text.words import ends_sentence
 
 # From this share of seeds with a terminal mark, texts of the trait are expected to have one.
 MARKED_SHARE = 0.9
-# The cosines from which on a text says what a seed says, and what another text says. Of 1,692 pairs of seeds of one
-# pole none has more than .56; of 159,600 pairs of two candidates' posts 25 have the first and 15 the second, nearly all
-# of them announcements of one kind (docs/decisions/004-screening.md).
+# From these cosines, a text has the meaning of a seed, or of another text. None of 1,692 pairs of seeds of one pole has
+# more than .56. Of 159,600 pairs of two candidates' posts, 25 reach the first and 15 the second, nearly all of them
+# announcements of one kind (docs/decisions/004-screening.md).
 SAME_AS_SEED, SAME_AS_OTHER = 0.75, 0.8
-# Rows that are multiplied at once: row by row 2,500 texts of a pole took 1.05 s, and so .07.
+# Number of rows to multiply at once: 2,500 texts of a pole took .07 s in blocks, and 1.05 s row by row.
 MEANING_BLOCK = 256
 _NUMBER = re.compile(r"\d+")
 
 
 class Screener:
-    """Screen exemplars in cell order, and remembers accepted texts, so that the first of several duplicates stays.
+    """Screening of exemplars in cell order. It stores accepted texts, so the first of several duplicates is kept.
 
-    ``apply_rules`` applies the rules that look at one text alone; it can be pickled.
+    ``apply_rules`` applies the rules for single texts; it can be pickled.
 
     Args:
-        use_lengths: whether each text is checked against the length of its scenario, not only against all of them.
+        use_lengths: whether each text is checked against the length of its scenario, or only against all lengths.
     """
 
     def __init__(self, plan: Plan, use_lengths: bool) -> None:
         model = plan.model
         self.apply_rules = partial(apply_rules, _make_contexts(plan, use_lengths))
         self._voice_check = VoiceCheck(model, plan.language.tag)
-        self._openings = FirstWords(model)
+        self._first_words = FirstWords(model)
         self._phrases = SeedPhrases(model, plan.quotas, plan.language.tag)
-        self._seen = NearTexts()
+        self._accepted = NearTexts()
         self._other_pools = list_other_pools(model, plan.synth_type)
-        self._own_texts = model.texts
+        self._unlabelled_texts = model.texts
         self._seeds, self._refused, self._drawn = (
             MemoryTexts(texts) for texts in ([seed.text for seed in model.authored], model.refused, model.texts.drawn)
         )
         for known in (self._seeds, self._refused, self._drawn):
-            # Made here, once: of 20,000 texts it takes a second.
+            # Computed here once, because it takes a second for 20,000 texts.
             list(known.walk_hashes("signature"))
         list(self._seeds.walk_hashes("runs"))
         self._attached = as_stored(restrict_to_pool(model, plan.synth_type).attached).texts
         self._proposed = as_stored(model.proposed).texts
 
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
-        """Return the exemplars in cell order; each is accepted, or has the reason for which it is rejected."""
+        """Return the exemplars in cell order, each accepted or rejected with a reason."""
         return self.compare(self.apply_rules(exemplars))
 
     def compare(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
-        """As ``screen``, for exemplars that the rules have been applied to."""
-        ruled = sorted(exemplars, key=lambda item: (item.order, item.number))
-        self._openings.add(ruled)
-        # All at once: each search goes through the hashes of the whole pool.
-        texts = list(dict.fromkeys(item.text for item in ruled if item.text is not None and item.is_accepted))
+        """Return the same result as ``screen``, for exemplars to which the rules were applied."""
+        ordered = sorted(exemplars, key=lambda item: (item.order, item.number))
+        self._first_words.add(ordered)
+        # Search for all texts at once, because each search reads the hashes of the whole pool.
+        texts = list(dict.fromkeys(item.text for item in ordered if item.text is not None and item.is_accepted))
         attached, proposed = find_nearest(texts, self._attached), find_nearest(texts, self._proposed)
-        own = {text: Match(text, 1.0) for text in texts if self._own_texts.has(hash_form(text))}
-        found: dict[Reason, Mapping[str, Match]] = {
+        unlabelled = {text: Match(text, 1.0) for text in texts if self._unlabelled_texts.has(hash_form(text))}
+        matches: dict[Reason, Mapping[str, Match]] = {
             "seed_copy": find_overlaps(texts, [self._seeds], NEAR),
             "refused_before": find_nearest(texts, self._refused),
-            "held_out_overlap": find_overlaps(texts, self._other_pools) | find_nearest(texts, self._drawn) | own,
+            "held_out_overlap": find_overlaps(texts, self._other_pools) | find_nearest(texts, self._drawn) | unlabelled,
             "near_duplicate": {
                 text: match for text in texts if (match := choose_nearest(attached.get(text), proposed.get(text)))
             },
         }
-        return [self._compare(item, found) for item in ruled]
+        return [self._compare(item, matches) for item in ordered]
 
-    def _compare(self, exemplar: Exemplar, found: Mapping[Reason, Mapping[str, Match]]) -> Exemplar:
+    def _compare(self, exemplar: Exemplar, matches: Mapping[Reason, Mapping[str, Match]]) -> Exemplar:
         if exemplar.text is None or not exemplar.is_accepted:
             return exemplar
-        for reason, detail in self._walk_faults(exemplar, exemplar.text, found):
+        for reason, detail in self._walk_faults(exemplar, exemplar.text, matches):
             if detail:
                 return replace(exemplar, reason=reason, detail=detail)
-        self._seen.add(exemplar.text)
+        self._accepted.add(exemplar.text)
         self._phrases.add(exemplar)
         return exemplar
 
     def _walk_faults(
-        self, exemplar: Exemplar, text: str, found: Mapping[Reason, Mapping[str, Match]]
+        self, exemplar: Exemplar, text: str, matches: Mapping[Reason, Mapping[str, Match]]
     ) -> Iterator[tuple[Reason, str | None]]:
-        matches = {reason: its.get(text) for reason, its in found.items()}
-        details = {reason: match.detail for reason, match in matches.items() if match}
-        yield "meta_talk", self._openings.find(exemplar)
+        of_text = {reason: by_text.get(text) for reason, by_text in matches.items()}
+        details = {reason: match.detail for reason, match in of_text.items() if match}
+        yield "meta_talk", self._first_words.find(exemplar)
         yield "seed_copy", details.get("seed_copy")
         yield "refused_before", details.get("refused_before")
         if phrase := self._phrases.find(exemplar):
-            yield "seed_copy", f"“{phrase}”, which one seed has, and as many texts of its pole as may"
+            yield "seed_copy", f"“{phrase}”, from a single seed, is already in as many texts of its pole as allowed"
         yield "held_out_overlap", details.get("held_out_overlap")
         yield "voice_drift", self._voice_check.find_drift(exemplar)
-        if match := choose_nearest(matches["near_duplicate"], self._seen.find(text)):
+        if match := choose_nearest(of_text["near_duplicate"], self._accepted.find(text)):
             yield "duplicate" if match.exact else "near_duplicate", match.detail
 
 
 def mask_numbers(text: str) -> str:
-    """The text with each number as 1: a seed with another number is the seed (cosines of .80 and .82 without this)."""
+    """Replace each number by 1: a seed with another number is still the seed (without this, cosines of .80 and .82)."""
     return _NUMBER.sub("1", text)
 
 
 def reject_same_meanings(
     model: Model, new: Sequence[Exemplar], earlier: Sequence[Exemplar], embedder: Embedder
 ) -> list[Exemplar]:
-    """Return the new exemplars in order, those that mean what a seed or an earlier one does rejected.
+    """Return the new exemplars in order, and reject those with the meaning of a seed or of an earlier exemplar.
 
     Args:
-        earlier: those of the rounds before, of which the accepted ones count.
+        earlier: the exemplars of earlier rounds; only the accepted ones count.
     """
     rejected: dict[str, Exemplar] = {}
     for trait, pole in model.poles:
-        before, own = (
+        before, added = (
             [item for item in items if item.is_accepted and (item.trait, item.pole) == (trait, pole)]
             for items in (earlier, new)
         )
         seeds = [seed.text for seed in model.seeds_at(trait, pole)]
-        texts = [*seeds, *(item.text or "" for item in (*before, *own))]
-        vectors, begun = embedder.embed(list(map(mask_numbers, texts))), len(seeds) + len(before)
-        most = np.where(np.arange(len(texts)) < len(seeds), SAME_AS_SEED, SAME_AS_OTHER)
-        for number, nearest, cosine in _find_same(vectors, most, begun):
+        texts = [*seeds, *(item.text or "" for item in (*before, *added))]
+        vectors, first = embedder.embed(list(map(mask_numbers, texts))), len(seeds) + len(before)
+        limits = np.where(np.arange(len(texts)) < len(seeds), SAME_AS_SEED, SAME_AS_OTHER)
+        for number, nearest, cosine in _find_same(vectors, limits, first):
             reason: Reason = "seed_copy" if nearest < len(seeds) else "near_duplicate"
             detail = f"means the same (cosine {cosine:.2f}) as: {texts[nearest]}"
-            item = own[number - begun]
+            item = added[number - first]
             rejected[item.key] = replace(item, reason=reason, detail=detail)
     return [rejected.get(item.key, item) for item in new]
 
 
-def _find_same(vectors: Vectors, most: NDArray[np.float64], begun: int) -> Iterator[tuple[int, int, float]]:
-    """Find the rows from ``begun`` on whose cosine with a standing row before them is not below that row's ``most``.
+def _find_same(vectors: Vectors, limits: NDArray[np.float64], first: int) -> Iterator[tuple[int, int, float]]:
+    """Find the rows, from row ``first``, with a cosine to an earlier kept row that reaches the kept row's limit.
 
     Yields:
-        The row, the standing row that it passes furthest, and their cosine. All others stand.
+        The row, the kept row with the largest excess over its limit, and their cosine. All other rows are kept.
     """
-    standing = np.arange(len(vectors)) < begun
-    for start in range(begun, len(vectors), MEANING_BLOCK):
+    is_kept = np.arange(len(vectors)) < first
+    for start in range(first, len(vectors), MEANING_BLOCK):
         end = min(start + MEANING_BLOCK, len(vectors))
         cosines = vectors[start:end] @ vectors[:end].T
         for number, row in enumerate(cosines, start):
-            over = np.where(standing[:end], row - most[:end], -1.0)
-            nearest = int(np.argmax(over))
-            standing[number] = over[nearest] < 0
-            if not standing[number]:
+            excess = np.where(is_kept[:end], row - limits[:end], -1.0)
+            nearest = int(np.argmax(excess))
+            is_kept[number] = excess[nearest] < 0
+            if not is_kept[number]:
                 yield number, nearest, float(row[nearest])
 
 
 def _make_contexts(plan: Plan, use_lengths: bool) -> dict[str, Context]:
-    """Make what the rules need to know for each trait; the subject differs by exemplar.
+    """Return the context of the rules for each trait. The subject differs by exemplar.
 
-    The length is what a model that is not told its scenario's may write: any of the model's lengths.
+    The length covers all lengths of the model, for a writer that does not know its scenario's length.
     """
     model, lengths = plan.model, plan.scenario_pool.lengths
     shortest, longest = min(item.min_words for item in lengths), max(item.max_words for item in lengths)

@@ -45,7 +45,7 @@ def test_judge_that_always_says_yes_ends_the_run_by_the_question(workspace: Work
         workspace.run()
     [folder] = workspace.list_sets()
 
-    assert "whether the set's texts make sense it was not asked" in (folder / REPORT).read_text().replace("&#39;", "'")
+    assert "It was not asked whether the set's texts make sense" in (folder / REPORT).read_text().replace("&#39;", "'")
 
 
 def test_questions_without_a_chat_judge_end_the_run_before_anything_is_asked(
