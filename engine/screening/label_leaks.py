@@ -1,4 +1,4 @@
-"""Find labels, and the author's own words about a trait, in a text: a scorer would learn them and not the trait."""
+"""Find labels, and the author's own words about a trait, in a text. A scorer would learn these and not the trait."""
 
 import html
 from functools import lru_cache
@@ -11,38 +11,39 @@ from engine.text.words import SPACELESS, fold, fold_name, is_blank, list_content
 
 Run = tuple[str, ...]
 
-# Four content words in a row are not chance: of 5,654 real texts one shared three with one of 21 traits, none four
-# (docs/decisions/004-screening.md).
+# Four shared content words in a row are not chance: of 5,654 real texts, one shared three with one of 21 traits, and
+# none shared four (docs/decisions/004-screening.md).
 CONTENT_RUN = 4
-# Words are compared by so many letters, so that "insults" is "insult": truncation, which needs no stemmer of the
+# Words are compared by this many letters, so that "insults" equals "insult". Truncation needs no stemmer of the
 # language (McNamee et al. 2009, "Addressing morphological variation in alphabetic languages").
 STEM_LETTERS = 5
-# Where what went before ends, in any script: a mark, a dash or an arrow between spaces, a new line. A comma may also
-# stand in the sentence that a field's word begins: "Tom: Good, and you?".
+# The end of the preceding part, in any script: a mark, a dash or an arrow between spaces, a new line. A comma is no
+# such end, because it may be inside a sentence after a field: "Tom: Good, and you?".
 _BREAK = r"(?:\s*[[\p{Terminal_Punctuation}…—–|→·]--[,،、]]|\s+[-/=•]|-\s|\s*[\n\r\x85\u2028\u2029])"
 _MARK = rf"(?:{_BREAK}|\s*[,،、])"
 _OPEN, _CLOSE = r"[\p{Ps}<]", r"[\p{Pe}>]"
 _QUOTE = r"[\p{Pe}\p{Pf}\p{Pi}\"'*_`~]"
 _WRAP = rf"{_QUOTE}{{0,6}}"
-# Bounded, so that a reply of nothing but brackets or dashes costs no more time than any other.
+# Bounded, so that a reply that consists of brackets or dashes takes no more time than other replies.
 _FEW = r"[\W_]{0,12}"
-# A field's name is one or two words of any language, or what is about as long where words have no spaces between them.
+# A field's name is one or two words of any language, or a text of about this length in a script without spaces.
 _FIELD = r"(?:(?!\p{Ideographic}{7})[\w']{1,20}(?:[^\S\n]+[\w']{1,20})?)"
 _JOINT = rf"{_WRAP}(?:\s*[:=|→–—]|\s+-\s|\s*[-=]>){_FEW}"
 # "Not rude:", "Sehr höflich:", "不礼貌：".
 _BEFORE = r"(?:\w{1,5}[\s-]+|\p{Ideographic}{1,2})?"
-# Beside one character others make another word: "你好：".
+# Next to a label of one character, most characters make a different word: "你好：".
 _BEFORE_ONE = r"(?:\w{1,5}[\s-]+|[不非没無无未])?"
-# An inflected form of a label with so many letters is a heading too: "Rudely:", "Unhöfliche:".
+# From this number of letters, an inflected form of a label is a heading too: "Rudely:", "Unhöfliche:".
 _MIN_BENT = 4
-# No more of a text's end is looked at, beside what the label and the trait's name take.
+# Number of characters at a text's end to search, in addition to the lengths of the label and the trait's name.
 _TAIL = 120
-# A sentence without a mark before it begins with a capitalised word, then a lower-case one; a sign outlasts folding.
-# It ends the value of our own fields alone ("Label: bad The room"): other names have titles ("Anna: Good Morning to").
+# A sentence without a mark before it begins with a capitalised word and a lower-case word. A sign that survives folding
+# marks it. It ends only the values of our own fields ("Label: bad The room"), because other names have titles
+# ("Anna: Good Morning to").
 _SENTENCE = r"\p{Lu}[\w'’]*\s+\p{Ll}"
 _SENTENCE_START = regex.compile(rf"(?<=\s)(?={_SENTENCE})")
 _SENTENCE_SIGN = "\v"
-# "5★" alone, as in "5★ The room was ready", and not in prose: "5★ hotels", "a 5★ room".
+# "5★" by itself, as in "5★ The room was ready", but not in prose: "5★ hotels", "a 5★ room".
 _COUNTED_STARS = regex.compile(
     r"\d(?<=(?:^|[\p{Sentence_Terminal}…\n:=|(\[–—-])\s{0,3}\d)(?<!\d[.,]\d)\s?★"
     rf"(?=\s*(?:[^\p{{L}}\s★-]|-\s|\n|$|{_SENTENCE})|\s+{SPACELESS.pattern})",
@@ -50,17 +51,18 @@ _COUNTED_STARS = regex.compile(
 )
 _TAG = regex.compile(r"</?([a-z][\w-]*)\b[^<>]{0,200}>")
 _INLINE_TAGS = frozenset("a b code em font i mark s small span strong sub sup u".split())
-# A label that is not made of words alone: what its words are is none of it.
+# A label that does not consist of words alone. Its words by themselves are not the label.
 _NO_WORDS = regex.compile(r"[\p{S}#*@%/\\]|\A\P{L}*\Z")
 
 
 def collect_own_words(model: Model, trait: Trait, language: str) -> frozenset[Run]:
     """Collect the runs of content words of a trait's description and paraphrases and of the brief.
 
-    Those that the seeds have are the genre's. What a topic or a claim is called and says belongs into its texts.
+    Runs that the seeds have belong to the genre, and are left out. So are the descriptions of topics and claims,
+    because their words belong in the texts.
     """
-    own = () if trait.type in DEFINED_BY_WORDS else trait.descriptions
-    texts = [*model.brief.wanted, *model.brief.non_goals, *own]
+    descriptions = () if trait.type in DEFINED_BY_WORDS else trait.descriptions
+    texts = [*model.brief.wanted, *model.brief.non_goals, *descriptions]
     content = frozenset(_cut(words) for text in texts for words in _list_content_runs(text, language))
     for seed in model.sample_seeds(MOST_SEEDS) if content else ():
         content -= {_cut(words) for words in _list_content_runs(seed.text, language)}
@@ -68,19 +70,19 @@ def collect_own_words(model: Model, trait: Trait, language: str) -> frozenset[Ru
 
 
 def find_own_words(text: str, own_words: frozenset[Run], language: str) -> str | None:
-    """Find a run that a text shares with ``collect_own_words``; None if it shares none."""
+    """Return a run that a text shares with ``own_words``, from ``collect_own_words``; None if it shares none."""
     runs = _list_content_runs(text, language) if own_words else ()
     return next((" ".join(words) for words in runs if _cut(words) in own_words), None)
 
 
 def find_label(text: str, trait: Trait) -> str | None:
-    """Say where a text names a label of a trait; None if it does not.
+    """Describe how a text names a label of a trait; None if it does not.
 
-    By form, in any language: a label leaks at the start before a mark, in brackets at either end, alone in the last
-    sentence or line, as a hashtag and after a field's name at either end. A symbol (★, 👍, 5/5) needs no mark beside
-    it. A label of words leaks also next to the trait's name, and one of several words anywhere, except those of topics
-    and claims. "Positive" and "negative" leak as values of the fields "pole", "label" and the trait's name. HTML tags,
-    emphasis and invisible characters do not count.
+    The search is by form, in any language. A label leaks at the start before a mark, in brackets at either end, alone
+    in the last sentence or line, as a hashtag, and after a field's name at either end. A symbol (★, 👍, 5/5) needs no
+    mark next to it. A label of words also leaks next to the trait's name, and a label of several words anywhere, except
+    for topics and claims. "Positive" and "negative" leak as values of the fields "pole", "label" and the trait's name.
+    HTML tags, emphasis and invisible characters are ignored.
     """
     shown = fold(_SENTENCE_START.sub(_SENTENCE_SIGN, _level_stars(html.unescape(text))))
     bare = _TAG.sub(lambda tag: "" if tag[1] in _INLINE_TAGS else "\n", shown)
@@ -97,21 +99,21 @@ def find_label(text: str, trait: Trait) -> str | None:
         if not is_own or trait.type in DEFINED_BY_WORDS or _NO_WORDS.search(label):
             continue
         form, word, title = normalise(text), normalise(label), regex.escape(normalise(trait.name))
-        beside = rf"\b(?:{title} (?:\w+ ){{0,2}}{regex.escape(word)}|{regex.escape(word)} {title})\b"
-        if regex.search(beside, form) or (len(word.split()) > 1 and f" {word} " in f" {form} "):
+        near_name = rf"\b(?:{title} (?:\w+ ){{0,2}}{regex.escape(word)}|{regex.escape(word)} {title})\b"
+        if regex.search(near_name, form) or (len(word.split()) > 1 and f" {word} " in f" {form} "):
             return f"names the label {label!r}"
     return None
 
 
 @lru_cache(maxsize=256)
 def _compile_places(label: str, name: str, is_own: bool) -> tuple[regex.Pattern[str], regex.Pattern[str]]:
-    """Compile where a label of the trait, or else the word for a pole, leaks at both ends of a folded text."""
+    """Compile the patterns of a label, or of the word for a pole, at the start and at the end of a folded text."""
     folded = fold_name(label)
     word = _escape(label)
-    # One star is none of five.
+    # A sign must not match inside a longer row of it: one star is not five stars.
     word = word if folded[0].isalnum() else rf"(?<!{regex.escape(folded[0])}){word}"
     word = word if folded[-1].isalnum() else rf"{word}(?!{regex.escape(folded[-1])})"
-    # More letters after four would make other words: "Later:", "Reality:".
+    # More letters after a label of four letters would make a different word: "Later:", "Reality:".
     bends = r"\w{0,4}" if len(folded) > _MIN_BENT else r"(?:\w\w)?"
     bent = f"{word}{bends}" if len(folded) >= _MIN_BENT and folded[-1].isalpha() else word
     before = _BEFORE if len(folded) > 1 else _BEFORE_ONE
@@ -125,13 +127,13 @@ def _compile_places(label: str, name: str, is_own: bool) -> tuple[regex.Pattern[
         starts += [bracketed, rf"{bent}{_WRAP}\s*[:|]", hashtag]
         ends += [bracketed, rf"(?<!\S){hashtag}(?:\s*#\w+)*"]
     if is_own and normalise(label) not in load_particles():
-        # A hyphen with no space beside it makes another word: "Clear-cut", "No-one".
+        # A hyphen without a space makes a different word: "Clear-cut", "No-one".
         starts += [rf"{before}{bent}{_WRAP}\s*[:|]", f"{word}{_WRAP}{_MARK}"]
-        # A space ends the value of "label=good", and any in a script without spaces: "ラベル：良い この部屋".
+        # A space ends the value of "label=good", and every value in a script without spaces: "ラベル：良い この部屋".
         ending = rf"{_WRAP}(?:{_BREAK}|(?<={SPACELESS.pattern})\s|$)|{_QUOTE}{_WRAP}{_MARK}"
         starts += [f"{field}{word}(?:{ending})", rf"{_FIELD}={_WRAP}{word}(?![\w'])"]
         ends.append(f"(?:^|{_MARK}){_FEW}{field}{word}")
-        # Signs of sentences and lists, such as "!" and "+", are alone in a line of theirs only.
+        # Signs of sentences and lists, such as "!" and "+", leak only if they are alone in a line.
         is_sign = folded.isascii() and not any(map(str.isalnum, folded))
         ends.append(rf"\n\s*{word}" if is_sign else rf"(?:[\p{{Sentence_Terminal}}…\n]|\s[–—|-]){_FEW}{word}")
         starts.append(rf"{word}[*_`]{{1,3}}(?=[\s\w])")

@@ -64,7 +64,7 @@ def load_patterns() -> tuple[Pattern, ...]:
 
 @cache
 def load_particles() -> frozenset[str]:
-    """Load the words with which people begin and end texts on any subject, such as "yes"."""
+    """Load words that begin and end texts on any subject, such as "yes"."""
     return frozenset(_read_file()["particles"].split())
 
 

@@ -84,7 +84,7 @@ class SeedPhrases:
             self._of_one_seed[trait.key] = {phrase for phrase, count in counts.items() if count == 1}
 
     def find(self, exemplar: Exemplar) -> str | None:
-        """Find a phrase of a single seed that no further text may have. Phrases with words of the subject don't count."""
+        """Find a phrase of a single seed that no further text may have. Phrases with subject words don't count."""
         trait, pole = exemplar.trait, exemplar.pole
         most = self._most.get((trait, pole), 1)
         full = [phrase for phrase in self._find_all(exemplar) if self._counts[trait, pole, phrase] >= most]

@@ -18,8 +18,7 @@ from engine.domain.model import OTHER_POLE, Model, Pole, Question, Trait
 from engine.domain.votes import Vote
 from engine.text.words import split_words
 
-# Texts of each kind, and the maximum of wrong answers. A random judge is right about seven of eight once in thirty
-# times.
+# Texts of each kind, and the maximum of wrong answers. A random judge has seven of eight right once in thirty times.
 TRIED, MOST_WRONG = 4, 1
 MOST_SEEDS = 16
 # Fewer words may make sense by chance after shuffling.

@@ -1,8 +1,8 @@
-"""Let the chat judge vote on each text without knowing its label, until the majority is settled.
+"""Let the chat judge vote on each text without knowing its label, until the majority is decided.
 
-The poles are swapped from vote to vote. Of a reply the answer counts that is named and stands alone. A decision model
-has one vote: at the same request it decides the same, however often it is asked.
-docs/decisions/003-choice.md has the form, the third vote and what they cost.
+The poles are swapped from vote to vote. An answer counts if the reply names it, and it stands alone. A decision model
+has one vote, because it gives the same answer to the same request.
+docs/decisions/003-choice.md describes the form, the third vote and their costs.
 """
 
 import hashlib
@@ -30,28 +30,27 @@ from engine.system.concurrency import gather_or_cancel, log_context
 from engine.text.formatting import quote_reply
 
 LOGGER = logging.getLogger("exemplars.votes")
-# A vote is a label in JSON, and a yes or no for sense and each question; the rest is room for a code fence or a
-# preamble.
+# Tokens of a label in JSON, with room for a code fence or a preamble, and of a yes or no for sense or a question.
 VOTE_TOKENS, YES_NO_TOKENS = 100, 12
-# The first two votes, one in each order of the poles, are asked for at temperature 0. A later vote, or a second
-# attempt, has the same prompt as an earlier one: at temperature 0 its answer would be the same.
+# The first two votes, one in each order of the poles, have temperature 0. A later vote, or a second attempt, has the
+# same prompt as an earlier vote, and at temperature 0 its answer would be the same.
 LATER_TEMPERATURE = 0.7
 SWAPPED_ONCE = 2
-# Where so many texts have no vote that can be read, none will have: with 15 % unreadable replies that is once in four
-# million runs by chance.
+# Number of texts to vote on first. If none has a readable vote, no text will have one: with 15 % unreadable
+# replies, this happens by chance once in four million runs.
 FIRST_TEXTS = 4
-# After a reply that is not a valid vote, the judge is asked once more.
+# After an invalid vote, the judge is asked once more.
 ATTEMPTS = 2
-# A named answer becomes one of these characters, which no label has after folding.
+# A named answer is replaced by a character from this one on. No folded label has such a character.
 _FIRST_SIGN = 0xE000
 _OBJECT = regex.compile(r"\{[^{}]*\}")
 _UNSEEN = regex.compile(r"[\p{Cf}\p{Co}\ufe0e\ufe0f]")
 _SEPARATORS = regex.compile(r"[.!;:()\[\]{}<>|。\n]+|\s\p{Pd}\s|—")
-# A question is none of the words that may stand around an answer.
+# A question mark counts as a word, and is not among the words that may surround an answer.
 _WORD = regex.compile(r"\w+(?:['’]\w+)?|[?？]")
 _REASON = regex.compile(r"\b(?:because|since)\b.*", regex.DOTALL)
 _NEGATION = regex.compile(r"\b(?:not|no|never|nor|cannot|hardly|barely|\w+n['’]t)\b")
-# What may stand around an answer in its sentence, and turns none round.
+# Words that may surround an answer in its sentence without changing its meaning.
 _AROUND = frozenset(
     "a an the i'd it's i would say choose pick vote judge my this it text passage answer verdict choice label final "
     "correct best is as for that to be reads stands at end so therefore thus of them these two".split()
@@ -59,48 +58,48 @@ _AROUND = frozenset(
 
 
 class VotingJudge:
-    """The judge model of a run, and how many votes it casts on each text."""
+    """The judge model of a run, with the number of its votes on each text."""
 
     def __init__(self, gateway: ModelGateway, votes: int) -> None:
         self.gateway = gateway
         self.votes = votes
-        # What came of the trial by which it is decided whether the judge is asked for sense; None before it.
+        # The calibration decides whether the judge is asked if texts make sense. None before the calibration.
         self.trial: sense.JudgeCalibration | None = None
-        # Given the first votes on a round's texts before they are asked for; it may raise, and be given them again.
+        # Receives the requests for the first votes of a round in advance. If it raises, it may receive them again.
         self.ask_ahead: Callable[[Plan, Sequence[Request], ModelGateway], Awaitable[None]] | None = None
-        self._is_any_read = False
-        # By the labels of their requests.
-        self._unread: dict[str, str] = {}
+        self._has_read_vote = False
+        # Texts of unreadable replies, by the labels of their requests.
+        self._unreadable: dict[str, str] = {}
 
     async def judge(self, plan: Plan, exemplars: Sequence[Exemplar], progress: Progress) -> list[Exemplar]:
-        """Return the exemplars in order; accepted ones get votes, and are rejected if these contradict their label.
+        """Return the exemplars in order; accepted ones get votes, and are rejected if the votes contradict their label.
 
-        The reason is ``wrong_label`` if the votes decide for the other pole, ``off_pole`` if they decide for neither,
-        ``cell_failed`` if the judge fails for good; then as ``find_objection`` says.
+        The reason is ``wrong_label`` if the votes decide for the opposite pole, ``off_pole`` if they decide for
+        neither, ``cell_failed`` if the judge fails for good, or else the reason of ``find_objection``.
 
-        Before the first vote the judge is tried on texts of which it is known whether they make sense. Until a vote
-        could be read, the first texts are voted on before the others.
+        Before the first vote, the judge is calibrated on texts that are known to make sense or not. Until a vote is
+        readable, the first texts are voted on before the rest.
 
         Raises:
-            ProviderError: none of the judge's first answers is a vote; also, like BudgetError and StoreError, as
+            ProviderError: none of the judge's first answers is a vote. Also raised, like BudgetError and StoreError, by
                 ``ModelGateway.complete``.
         """
         if not self.votes:
             return list(exemplars)
-        standing = [number for number, exemplar in enumerate(exemplars) if exemplar.is_accepted]
-        if self.trial is None and standing:
-            self.trial = await self._try(plan, progress)
+        accepted = [number for number, exemplar in enumerate(exemplars) if exemplar.is_accepted]
+        if self.trial is None and accepted:
+            self.trial = await self._calibrate(plan, progress)
         least = self.votes // 2 + 1
         if self.ask_ahead is not None:
-            asked = [(exemplars[place], number) for place in standing for number in range(least)]
-            await self.ask_ahead(plan, [self._make_request(plan, item, n) for item, n in asked], self.gateway)
-        progress.report(CallsPlanned(least * len(standing), judges=True))
-        end = 0 if self._is_any_read else 1 + max(standing[:FIRST_TEXTS], default=-1)
+            first_votes = [(exemplars[place], number) for place in accepted for number in range(least)]
+            await self.ask_ahead(plan, [self._make_request(plan, item, n) for item, n in first_votes], self.gateway)
+        progress.report(CallsPlanned(least * len(accepted), judges=True))
+        end = 0 if self._has_read_vote else 1 + max(accepted[:FIRST_TEXTS], default=-1)
         judged: list[Exemplar] = []
         for part in (exemplars[:end], exemplars[end:]):
             judged += await gather_or_cancel(self._judge(plan, exemplar, progress) for exemplar in part)
-            if not self._is_any_read and len(self._unread) >= MIN_HOPELESS:
-                raise ProviderError(self._explain_unread(plan))
+            if not self._has_read_vote and len(self._unreadable) >= MIN_HOPELESS:
+                raise ProviderError(self._explain_unreadable(plan))
         return judged
 
     async def _judge(self, plan: Plan, exemplar: Exemplar, progress: Progress) -> Exemplar:
@@ -115,8 +114,8 @@ class VotingJudge:
                         progress.report(CallsPlanned(1, judges=True))
                     votes.append(await self._ask_vote(plan, exemplar, len(votes), costs))
             except (RetryableProviderError, RequestRefusedError) as error:
-                told = {"reason": "cell_failed", "model": self.gateway.endpoint.name, "error": type(error).__name__}
-                LOGGER.warning("No vote came on %s: %s", exemplar.key, error, extra=told)
+                extra = {"reason": "cell_failed", "model": self.gateway.endpoint.name, "error": type(error).__name__}
+                LOGGER.warning("No vote on %s: %s", exemplar.key, error, extra=extra)
                 failed = replace(exemplar, reason="cell_failed", detail=f"the judge did not answer: {error}")
                 return replace(failed, votes=tuple(votes), cost_usd=add_costs(exemplar.cost_usd, *costs))
         judged = replace(exemplar, votes=tuple(votes), cost_usd=add_costs(exemplar.cost_usd, *costs))
@@ -126,33 +125,33 @@ class VotingJudge:
         detail = f"the judge's votes: {', '.join(vote.answer for vote in votes)}"
         return replace(judged, reason="off_pole" if outcome == "neither" else "wrong_label", detail=detail)
 
-    async def _try(self, plan: Plan, progress: Progress) -> sense.JudgeCalibration:
-        """Try the judge; an answer that cannot be read, or is refused, is wrong.
+    async def _calibrate(self, plan: Plan, progress: Progress) -> sense.JudgeCalibration:
+        """Calibrate the judge. An unreadable answer, or a refusal, counts as wrong.
 
         Raises:
-            RetryableProviderError: an answer does not come. It could come at the next start, which would then have
-                other votes asked for.
+            RetryableProviderError: an answer is missing. It is not counted as wrong, because the next start could get
+                it, and would then request different votes.
         """
         texts = sense.list_trial_texts(plan)
         progress.report(CallsPlanned(len(texts), judges=True))
 
-        async def ask(number: int, tried: sense.TrialText) -> bool:
+        async def ask(number: int, trial: sense.TrialText) -> bool:
             decides = self.gateway.endpoint.decides
-            request = make_vote_request(plan, tried.trait, tried.text, POLES[0], asks_sense=True, decides=decides)
+            request = make_vote_request(plan, trial.trait, trial.text, POLES[0], asks_sense=True, decides=decides)
             try:
                 reply = await self.gateway.complete(replace(request, label=f"sense/{number}"))
             except RequestRefusedError:
                 return False
-            vote = read_vote(reply, plan.model, tried.trait, POLES[0], self.gateway.endpoint, asks_sense=True)
-            return vote.answer != "invalid" and vote.sense == tried.makes_sense
+            vote = read_vote(reply, plan.model, trial.trait, POLES[0], self.gateway.endpoint, asks_sense=True)
+            return vote.answer != "invalid" and vote.sense == trial.makes_sense
 
-        right = await gather_or_cancel(ask(number, tried) for number, tried in enumerate(texts))
-        trial = sense.judge_trial(self.gateway.endpoint.name, texts, right)
-        LOGGER.info("%s", trial)
-        return trial
+        right = await gather_or_cancel(ask(number, trial) for number, trial in enumerate(texts))
+        calibration = sense.judge_trial(self.gateway.endpoint.name, texts, right)
+        LOGGER.info("%s", calibration)
+        return calibration
 
     async def _ask_vote(self, plan: Plan, exemplar: Exemplar, number: int, costs: list[float | None]) -> Vote:
-        """Ask for one vote; it is "invalid" if no reply is valid. What the provider refuses is not asked for again.
+        """Request one vote; it is "invalid" if no reply is valid. A request that the provider refuses is not repeated.
 
         The cost of each reply is added to ``costs`` at once, so that it counts even if a later call fails.
         """
@@ -164,10 +163,10 @@ class VotingJudge:
             costs.append(reply.cost_usd)
             vote = read_vote(reply, plan.model, exemplar.trait, first, endpoint, self._asks_sense(exemplar))
             if vote.answer == "invalid":
-                if not self._is_any_read:
-                    self._unread[request.label] = reply.text
+                if not self._has_read_vote:
+                    self._unreadable[request.label] = reply.text
             elif attempt == attempts - 1 or all(answer is not None for _, answer in vote.answers):
-                self._is_any_read = True
+                self._has_read_vote = True
                 return vote
             if reply.finish == REFUSED:
                 break
@@ -177,27 +176,27 @@ class VotingJudge:
         first, decides = choose_first(plan.seed, exemplar.key, number), self.gateway.endpoint.decides
         asks_sense = self._asks_sense(exemplar)
         request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, asks_sense, decides)
-        first_of_its_kind = number < SWAPPED_ONCE and attempt == 0
-        temperature = 0.0 if first_of_its_kind else LATER_TEMPERATURE
+        is_new_prompt = number < SWAPPED_ONCE and attempt == 0
+        temperature = 0.0 if is_new_prompt else LATER_TEMPERATURE
         return replace(request, temperature=temperature, label=f"vote/{exemplar.key}/{number}/{attempt}")
 
     def _asks_sense(self, exemplar: Exemplar) -> bool:
         return self.trial is not None and self.trial.covers(exemplar.trait)
 
-    def _explain_unread(self, plan: Plan) -> str:
-        endpoint = self.gateway.endpoint
-        different = dict.fromkeys(self._unread[label] for label in sorted(self._unread))
-        quoted = [quote_reply(said) for said in islice(different, 2)]
+    def _explain_unreadable(self, plan: Plan) -> str:
+        endpoint, count = self.gateway.endpoint, len(self._unreadable)
+        different = dict.fromkeys(self._unreadable[label] for label in sorted(self._unreadable))
+        quoted = [quote_reply(reply) for reply in islice(different, 2)]
         return (
-            f"The judge {endpoint.name} casts no vote that can be read: none of its first {len(self._unread)} answers "
-            f"names one of the labels it is given, or neither, such as {' and '.join(quoted)}; no more was asked. Take "
-            f"another judge ({endpoint.settings}_MODEL). The replies are kept and not paid for again; to ask the same "
-            f"judge anew, type 'exemplars prune --replies {plan.model.handle}' first"
+            f"The judge {endpoint.name} casts no vote that can be read: none of its first {count} answers names one of "
+            f"the given labels, or neither. Examples: {' and '.join(quoted)}. Judging stopped there. Choose another "
+            f"judge ({endpoint.settings}_MODEL). The replies are kept and not paid for again; to ask the same judge "
+            f"anew, run 'exemplars prune --replies {plan.model.handle}' first"
         )
 
 
 def choose_first(seed: int, key: str, number: int) -> Pole:
-    """Return the pole shown first in a vote: drawn by ``seed`` for a text's first vote, then swapped each time."""
+    """Return the first pole in a vote's prompt: drawn by ``seed`` for a text's first vote, then swapped each time."""
     drawn = hashlib.sha256(f"{seed}/{key}/vote".encode()).digest()[0]
     return POLES[(drawn + number) % 2]
 
@@ -205,68 +204,68 @@ def choose_first(seed: int, key: str, number: int) -> Pole:
 def make_vote_request(
     plan: Plan, trait: str, text: str, first: Pole, asks_sense: bool = False, decides: bool = False
 ) -> Request:
-    """Make the request for one vote on a text, at temperature 0.
+    """Return the request for one vote on a text, at temperature 0.
 
     Args:
-        decides: whether it is for a decision model.
+        decides: whether the judge is a decision model.
     """
-    asked = plan.model.trait(trait)
-    named = map(sense.name_question, range(1, len(plan.model.questions) + 1))
-    more = [*[sense.SENSE] * asks_sense, *named]
+    voted = plan.model.trait(trait)
+    names = map(sense.name_question, range(1, len(plan.model.questions) + 1))
+    more = [*[sense.SENSE] * asks_sense, *names]
     tokens = VOTE_TOKENS + YES_NO_TOKENS * len(more)
     if decides:
-        questions = sense.write_decision(plan.model, asked, first, asks_sense)
+        questions = sense.write_decision(plan.model, voted, first, asks_sense)
         return Request(Prompt(text), tokens, 0.0, questions=questions, judges=True)
-    prompt = write_vote_prompt(plan.model, asked, text, first, plan.language.name, asks_sense)
-    schema = make_vote_schema([asked.label(pole) for pole in POLES], more)
+    prompt = write_vote_prompt(plan.model, voted, text, first, plan.language.name, asks_sense)
+    schema = make_vote_schema([voted.label(pole) for pole in POLES], more)
     return Request(prompt, tokens, 0.0, schema, in_words=write_words_only(prompt, schema), judges=True)
 
 
 def read_vote(
     reply: Reply, model: Model, trait: str, first: Pole, endpoint: Endpoint, asks_sense: bool = False
 ) -> Vote:
-    """Read what a reply says of all that was asked for; nothing where it names no pole's label and not "neither"."""
+    """Read a vote with all its answers from a reply; "invalid" if the reply names no pole's label and not "neither"."""
     invalid = Vote(endpoint.name, "invalid", first)
     if reply.finish == REFUSED:
         return invalid
     objects: Sequence[Mapping[str, object]] = ()
     try:
         objects = find_objects(reply.text)
-        said = _find_message(objects, reply.text)
+        message = _find_message(objects, reply.text)
     except UnreadableError as error:
-        said = "" if error.breaks_off or reply.finish == "length" else drop_thoughts(reply.text)
+        message = "" if error.breaks_off or reply.finish == "length" else drop_thoughts(reply.text)
     poles: dict[str, VoteAnswer] = {model.trait(trait).label(pole): pole for pole in POLES}
-    answer = _find_answer(said, [*poles, name_neither([*poles])])
+    answer = _find_answer(message, [*poles, name_neither([*poles])])
     if answer is None:
         return invalid
     probability = objects[-1].get("probability") if endpoint.decides and objects else None
-    asked = {sense.name_question(number): question.ask for number, question in enumerate(model.questions, start=1)}
+    questions = {sense.name_question(number): item.ask for number, item in enumerate(model.questions, start=1)}
     return Vote(
         endpoint.name,
         poles.get(answer, "neither"),
         first,
         sense.read_yes_no(objects, sense.SENSE) if asks_sense else None,
-        tuple((ask, sense.read_yes_no(objects, name)) for name, ask in asked.items()),
+        tuple((ask, sense.read_yes_no(objects, name)) for name, ask in questions.items()),
         probability if isinstance(probability, float) else None,
     )
 
 
 def _find_answer(text: str, answers: Sequence[str]) -> str | None:
-    """The answer that a text gives: exactly one of ``answers`` is named in it, as whole words, and stands alone.
+    """Return the answer in a text, if the text names exactly one of ``answers``, as whole words that stand alone.
 
-    It may be any case and width, with marks around it, in a sentence of words that turn none round, before a reason.
+    Case and width do not matter. Marks and words that do not change the meaning may surround it; a reason may follow.
     """
-    said = _fold(text)
+    folded = _fold(text)
     names = {_write_pattern(words): answer for answer in answers if (words := _fold(answer).split())}
-    # The longest first, since one may contain another.
+    # The longest first, because one answer may contain another.
     ordered = sorted(names, key=len, reverse=True)
     for number, pattern in enumerate(ordered):
-        said = regex.sub(pattern, chr(_FIRST_SIGN + number), said)
-    named = {character for character in said if 0 <= ord(character) - _FIRST_SIGN < len(ordered)}
+        folded = regex.sub(pattern, chr(_FIRST_SIGN + number), folded)
+    named = {character for character in folded if 0 <= ord(character) - _FIRST_SIGN < len(ordered)}
     if len(named) != 1:
         return None
     [sign] = named
-    lines = [line for line in said.splitlines() if not _NEGATION.search(line.partition(sign)[0])]
+    lines = [line for line in folded.splitlines() if not _NEGATION.search(line.partition(sign)[0])]
     parts = [part for part in _SEPARATORS.split("\n".join(lines)) if sign in part]
     bare = (_REASON.sub("", part.replace(sign, " ")).replace("_", " ").replace("’", "'") for part in parts)
     is_alone = any(_AROUND.issuperset(_WORD.findall(part)) for part in bare)
@@ -274,15 +273,15 @@ def _find_answer(text: str, answers: Sequence[str]) -> str | None:
 
 
 def _find_message(objects: Sequence[Mapping[str, object]], text: str) -> str:
-    """The field ``answer`` of the last object that has one, else its texts but for yes or no to other questions, else
-    what stands around it.
+    """Return the field ``answer`` of the last object that has one, else the last object's texts except answers to other
+    questions, else the text around the objects.
     """
-    given = [fields["answer"] for fields in objects if not isinstance(fields.get("answer", {}), dict)]
+    answers = [fields["answer"] for fields in objects if not isinstance(fields.get("answer", {}), dict)]
     others = [
         value for name, value in objects[-1].items() if name != sense.SENSE and not name.startswith(sense.QUESTION)
     ]
-    said = given[-1] if given else others or _OBJECT.sub("", drop_thoughts(text))
-    return "\n".join(item for item in (said if isinstance(said, list) else [said]) if isinstance(item, str))
+    message = answers[-1] if answers else others or _OBJECT.sub("", drop_thoughts(text))
+    return "\n".join(item for item in (message if isinstance(message, list) else [message]) if isinstance(item, str))
 
 
 def _fold(text: str) -> str:
@@ -290,7 +289,7 @@ def _fold(text: str) -> str:
 
 
 def _write_pattern(words: Sequence[str]) -> str:
-    """The pattern of an answer that is no part of a longer word, or of a longer row of its sign."""
+    """Return the pattern of an answer that is not part of a longer word, or of a longer row of its sign."""
     ends = words[0][0], words[-1][-1]
     first, last = (r"\w" if regex.match(r"\w", end) else regex.escape(end) for end in ends)
     return rf"(?<!{first})" + r"\s+".join(map(regex.escape, words)) + rf"(?!{last})"
