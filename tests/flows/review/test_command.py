@@ -98,7 +98,7 @@ def test_reviewed_set_keeps_what_stands_is_filled_up_and_teaches_later_runs(
     assert f"**Attached by {getpass.getuser()}, " in page
     assert f"- 2 left out: {first['id']} by key and {second['id']}\n" in page
     assert f"- 1 corrected: {others[0]['id']} (now {number}) by" in page
-    for said in ("## Next", str(folder / REPORT), "pd.read_parquet", "**Clarity, Clear**: ", "to spare: ", "## Cost: "):
+    for said in ("## Next", str(folder / REPORT), "pd.read_parquet", "**Clarity, Clear**: ", "surplus: ", "## Cost: "):
         assert said in page
     assert documents == {name: (folder / name).read_bytes() for name in documents}
     assert 0 == run_command("verify").code
