@@ -1,6 +1,6 @@
-"""Decide the language of a model's texts, and finds texts that are in another one.
+"""Decide the language of a model's texts, and find texts in another language.
 
-The script of a text tells most languages. Among those that share a script py3langid does, and only when it is sure.
+The script of a text determines most languages. Languages with one script are separated by py3langid, if it is sure.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,54 +15,55 @@ from engine.domain.model import POLES, Model
 from engine.text.embedding import ENCODER_LANGUAGES
 from engine.text.words import count_words
 
-# On shorter texts the identifier guesses (py3langid's own note on short texts): commands and names mislead it.
+# On texts with fewer words the identifier guesses (py3langid's own note on short texts): commands and names mislead it.
 MIN_WORDS = 6
-# The seeds or labels of a model, all together, may be shorter: see SURE.
+# Minimum words of all seeds or labels of a model together. They may be shorter than a text: see SURE.
 MIN_WORDS_IN_COMMON = 4
-# A text with fewer letters than this tells no script.
+# A text with fewer letters than this has no clear script.
 MIN_LETTERS = 8
-# A text is in another language when the expected one has a probability below DOUBTFUL and another one above SURE. Of
-# 1,814 runs of four words from the catalogue's seeds none was surely in another language than English.
+# A text is in another language if the expected language has a probability below DOUBTFUL and another one above SURE.
+# None of 1,814 runs of four words from the catalogue's seeds was surely in another language than English.
 DOUBTFUL = 0.05
 SURE = 0.9
-# A text is in another script when fewer of its letters than MIXED_SHARE are of its language's: foreign names are not.
+# A text is in another script if a share below MIXED_SHARE of its letters is in its language's script. Foreign names
+# alone do not change the script.
 MIXED_SHARE = 0.3
 MAIN_SHARE = 0.5
-# A Japanese text without any kana is Chinese, and a Chinese one with as many as this Japanese.
+# A text in Han letters is Japanese if it has a share of kana above this, otherwise Chinese.
 KANA_SHARE = 0.05
-# A character says as much as so many letters of an alphabet.
+# A character of a dense script carries as much information as this many letters of an alphabet.
 DENSE_LETTERS = 3
-# So many texts at most, and so much of each, are looked at: py3langid is less sure of more than 2,000 characters.
+# Limits on the sampled texts and on the characters of each: py3langid is less sure of more than 2,000 characters.
 MAX_TEXTS = 20
 MAX_CHARACTERS = 100
 
 _LETTER = regex.compile(r"\p{L}")
 _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
-# What the codes of ISO 15924 for a way of writing stand for, in Unicode's scripts.
+# Unicode's scripts for the codes of ISO 15924 that denote a writing system.
 _WRITTEN_IN = {"Jpan": ("Han", "Hiragana", "Katakana"), "Hans": ("Han",), "Hant": ("Han",), "Kore": ("Hangul",)}
 _DENSE = frozenset(("Han", "Hiragana", "Katakana", "Hangul"))
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """The language that a model's texts are to have; ``tag`` is of BCP 47, ``why`` says what decided."""
+    """The required language of a model's texts, as a tag of BCP 47, with the reason in ``why``."""
 
     tag: str = "en"
-    why: str = "nothing in the model tells another"
+    why: str = "nothing in the model indicates another language"
 
     @property
     def name(self) -> str:
-        """Its English name, for prompts and notes: "Portuguese (Brazil)"."""
+        """Return the English name, for prompts and notes: "Portuguese (Brazil)"."""
         return name_tag(self.tag)
 
     @property
     def code(self) -> str:
-        """Its code of ISO 639, without script and region, by which the rules call it."""
+        """Return the code of ISO 639, without script and region, for the rules."""
         return find_code(self.tag)
 
     @property
     def encoder_supports_language(self) -> bool:
-        """Return whether the sentence encoder was trained on it, so that its vectors mean something."""
+        """Return whether the sentence encoder was trained on the language, so that its vectors are meaningful."""
         return self.code in ENCODER_LANGUAGES
 
 
@@ -70,7 +71,7 @@ ENGLISH = Language()
 
 
 def decide_language(model: Model) -> Language:
-    """Decide a model's language: by ``model.yaml``, else seeds, texts, labels and descriptions, the brief, English."""
+    """Return a model's language, from ``model.yaml``, else seeds, texts, labels and descriptions, brief, or English."""
     if model.language:
         return Language(model.language, "model.yaml says so")
     for texts, why in _list_evidence(model):
@@ -80,15 +81,15 @@ def decide_language(model: Model) -> Language:
 
 
 def detect_language(texts: Sequence[str]) -> str | None:
-    """Detect the language that texts have in common: its code of ISO 639, or None if it is not sure."""
-    shown = texts[:: max(1, len(texts) // MAX_TEXTS)]
-    return _detect(" ".join(text[:MAX_CHARACTERS] for text in shown))
+    """Return the code of ISO 639 of the common language of texts; None if it is not sure."""
+    sampled = texts[:: max(1, len(texts) // MAX_TEXTS)]
+    return _detect(" ".join(text[:MAX_CHARACTERS] for text in sampled))
 
 
 def find_other_language(text: str, expected: str) -> str | None:
-    """Return the code of a text's language if it is surely not the expected one; None where there is any doubt.
+    """Return the code of a text's language if it is surely not the expected language; None if there is any doubt.
 
-    Where only the script tells that it is another one, its name is returned instead.
+    If the text is in another script and its language is not sure, the name of the script is returned.
 
     Args:
         expected: a tag of BCP 47.
@@ -96,23 +97,23 @@ def find_other_language(text: str, expected: str) -> str | None:
     if not (letters := _weigh(text)):
         return None
     total, main = sum(letters.values()), max(letters, key=lambda script: letters[script])
-    own = sum(letters.get(script, 0) for script in _list_scripts(expected))
-    if own < MIXED_SHARE * total:
+    matching = sum(letters.get(script, 0) for script in _list_scripts(expected))
+    if matching < MIXED_SHARE * total:
         return _detect(text) or f"{name_script(main)} script"
-    if own < MAIN_SHARE * total or count_words(text) < MIN_WORDS:
+    if matching < MAIN_SHARE * total or count_words(text) < MIN_WORDS:
         return None
     code = find_code(expected)
     if code in ("ja", "zh"):
-        other = _tell_han(text)
+        other = _detect_han(text)
         return other if other != code else None
     ranks = _rank(text, main)
-    # Of a language that the identifier does not know in this script nothing can be told.
+    # If the identifier does not know the expected language in this script, the text is in doubt.
     return _find_sure(ranks) if code in ranks and _add_close(ranks, code) < DOUBTFUL else None
 
 
 @cache
 def load_identifier() -> Any:
-    """Load what tells languages of one script apart, which takes a moment."""
+    """Return the identifier for languages with one script, loaded once because loading takes a moment."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
@@ -132,7 +133,7 @@ def _detect(text: str) -> str | None:
         return None
     main = max(letters, key=lambda script: letters[script])
     if main in ("Han", "Hiragana", "Katakana"):
-        return _tell_han(text)
+        return _detect_han(text)
     if letters[main] < MAIN_SHARE * sum(letters.values()):
         return None
     ranks = _rank(text, main)
@@ -142,7 +143,7 @@ def _detect(text: str) -> str | None:
 
 
 def _find_sure(ranks: Mapping[str, float]) -> str | None:
-    """Return the likeliest language where it and those close to it are sure among all."""
+    """Return the likeliest language if it and its close languages together are sure."""
     best = max(ranks, key=lambda code: ranks[code], default=None)
     return best if best and _add_close(ranks, best) > SURE else None
 
@@ -151,13 +152,13 @@ def _add_close(ranks: Mapping[str, float], code: str) -> float:
     return sum(share for other, share in ranks.items() if other == code or are_close(other, code))
 
 
-def _tell_han(text: str) -> str:
+def _detect_han(text: str) -> str:
     kana = len(_KANA.findall(text))
     return "ja" if kana > KANA_SHARE * len(_LETTER.findall(text)) else "zh"
 
 
 def _weigh(text: str) -> Mapping[str, int]:
-    """Return the letters of a text by script, weighted by how much they say; nothing for too few."""
+    """Count the letters of a text by script, weighted by their information; empty if there are too few letters."""
     if text.isascii():
         letters = {"Latn": sum(map(str.isalpha, text))}
     else:
@@ -167,7 +168,7 @@ def _weigh(text: str) -> Mapping[str, int]:
 
 
 def _rank(text: str, script: str) -> Mapping[str, float]:
-    """Return the probabilities of all languages of a script, which add up to 1; dialects count for their language."""
+    """Return the probabilities of all languages of a script; the sum is 1, and dialects count for their language."""
     ranks: dict[str, float] = {}
     for code, share in load_identifier().rank(text):
         if script in _list_scripts(str(code)):

@@ -1,9 +1,9 @@
-"""Find near duplicates: MinHash proposes pairs, the exact Jaccard index of character 5-grams decides.
+"""Find near duplicates: MinHash proposes pairs, and the exact Jaccard index of character 5-grams decides.
 
-Screening uses it against seeds and earlier texts, the gate over whole sets (docs/decisions/005-duplicates.md). A set
-stores signatures of its texts: a byte for each MinHash, and a hash for each run of words. Two texts with the same
-MinHash have the same byte, so whatever full hashes would propose, bytes propose too; of other texts one pair of bytes
-in 256 is the same.
+Screening compares texts with seeds and earlier texts, and the gate compares all texts of a set
+(docs/decisions/005-duplicates.md). A set stores signatures of its texts: a byte for each MinHash, and a hash for each
+run of words. Texts with equal MinHashes have equal bytes, so bytes propose all pairs that full hashes would propose.
+Different MinHashes have equal bytes in one of 256 cases.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from rensa import RMinHash, RMinHashLSH
 
 from engine.text.words import APART_JACCARD, COMMON_RUN, normalise, shingle, word_runs
 
-# The hashes' own estimate of the index has a standard deviation of .04: a pair whose estimate lies this far below the
-# threshold is not worth the exact comparison.
+# The hashes estimate the index with a standard deviation of .04. If an estimate lies this far below the threshold, the
+# pair is not compared exactly.
 ESTIMATE_ERROR = 0.2
 HASH_SEED = 42
-# Raised with every change of the normal form, the shingles, the hashes or their columns.
+# Increase this with every change of the normal form, the shingles, the hashes or their columns.
 HASHES_VERSION = 2
 _SIGN_TEXTS = 2_000
 
@@ -33,9 +33,9 @@ Signatures = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
-    """The Jaccard index from which texts are near, and the bands of their hashes that propose such pairs.
+    """The minimum Jaccard index of near texts, and the number of bands of hashes that propose near pairs.
 
-    With b bands of r hashes, a pair of index s is proposed with probability 1 - (1 - s^r)^b.
+    With b bands of r hashes, a pair with index s is proposed with probability 1 - (1 - s^r)^b.
     """
 
     jaccard: float
@@ -43,12 +43,13 @@ class Nearness:
 
     @property
     def min_estimate(self) -> float:
-        """The estimate by the hashes from which a pair is compared exactly."""
+        """Return the minimum estimate, by the hashes, for the exact comparison of a pair."""
         return self.jaccard - ESTIMATE_ERROR
 
 
 # Published thresholds lie between .7 and .8 (FineWeb: 5-grams, 14 × 8 hashes; NeMo Curator: .8). A pair with Jaccard
-# index .7 is proposed with probability .99, one with .3 with .06; bands of 8 hashes would miss two of five pairs at .7.
+# index .7 is proposed with probability .99, and with index .3 with .06. Bands of 8 hashes would miss two of five pairs
+# at .7.
 PERMUTATIONS = 120
 NEAR = Nearness(jaccard=0.7, bands=24)
 APART = Nearness(jaccard=APART_JACCARD, bands=40)
@@ -66,9 +67,9 @@ HASHES_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An earlier text that a new one is too similar to.
+    """An earlier text to which a new text is too similar.
 
-    ``similarity`` is the Jaccard index in [0, 1], where 1 is a duplicate, or 0 for ``COMMON_RUN`` words in common.
+    ``similarity`` is the Jaccard index in [0, 1]; 1 is a duplicate, and 0 means ``COMMON_RUN`` words in common.
     """
 
     text: str
@@ -81,13 +82,13 @@ class Match:
 
     @property
     def detail(self) -> str:
-        """What they share, in words."""
+        """Describe what the two texts have in common."""
         how = f"{self.similarity:.2f} like" if self.similarity else f"{COMMON_RUN} words in a row of"
         return f"{how}: {self.text}"
 
 
 class NearTexts:
-    """An index of texts that grows one text at a time and finds near duplicates; memory grows with the texts."""
+    """An index of texts that finds near duplicates. Texts are added one at a time; memory grows with their number."""
 
     def __init__(self, nearness: Nearness = NEAR) -> None:
         self._nearness = nearness
@@ -105,35 +106,35 @@ class NearTexts:
         self._lsh.insert(number, self._hashes[number])
 
     def find(self, text: str) -> Match | None:
-        """Find the most similar text of the index that is a duplicate or near duplicate; None if there is none."""
+        """Return the most similar duplicate or near duplicate of a text in the index; None if there is none."""
         number = self._exact.get(normalise(text))
         if number is not None:
             return Match(self._texts[number], 1.0)
-        own = _hash(text)
+        hashes = _hash(text)
         least = self._nearness.min_estimate
-        proposed = [other for other in self._lsh.query(own) if own.jaccard(self._hashes[other]) >= least]
+        proposed = [other for other in self._lsh.query(hashes) if hashes.jaccard(self._hashes[other]) >= least]
         shingles = shingle(text)
-        found = [(jaccard(shingles, shingle(self._texts[other])), -other) for other in proposed]
-        similarity, negated = max(found, default=(0.0, 0))
+        ranked = [(jaccard(shingles, shingle(self._texts[other])), -other) for other in proposed]
+        similarity, negated = max(ranked, default=(0.0, 0))
         if similarity < self._nearness.jaccard:
             return None
-        # Texts of the same shingles in another order are near duplicates, not the same text.
+        # Texts with the same shingles in a different order are near duplicates, not the same text.
         return Match(self._texts[-negated], min(similarity, 0.999))
 
 
 def choose_nearest(*matches: Match | None) -> Match | None:
-    """Choose the most similar of some matches, of equals the first."""
+    """Return the most similar of the matches; among equals, the first."""
     return max((match for match in matches if match), key=lambda match: match.similarity, default=None)
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    """Return the Jaccard index of two sets, in [0, 1]: the size of their intersection over that of their union."""
+    """Return the Jaccard index of two sets, in [0, 1]: the size of their intersection over the size of their union."""
     common = len(one & other)
     return common / (len(one) + len(other) - common)
 
 
 def find_pairs(texts: Iterable[str], nearness: Nearness = NEAR) -> list[tuple[int, Match]]:
-    """Find each text that is a duplicate or near duplicate of an earlier one: its position, and the earlier text."""
+    """Find the texts that duplicate, or nearly duplicate, an earlier text: the position, and the earlier text."""
     seen = NearTexts(nearness)
     pairs = []
     for number, text in enumerate(texts):
@@ -154,17 +155,17 @@ def sign(texts: Sequence[str]) -> Signatures:
 
 
 def hash_form(text: str) -> int:
-    """Return a hash of 64 bits for the normal form of a text: of a million none is the same by chance."""
+    """Return a hash of 64 bits of a text's normal form. No two of a million texts have the same hash by chance."""
     return int.from_bytes(hashlib.sha256(normalise(text).encode()).digest()[:8])
 
 
 def hash_runs(text: str) -> list[int]:
-    """Return a hash of 32 bits for each run of ``COMMON_RUN`` words of a text, sorted."""
+    """Return the sorted hashes of 32 bits of all runs of ``COMMON_RUN`` words in a text."""
     return sorted({zlib.crc32("\0".join(run).encode()) for run in word_runs(text, COMMON_RUN)})
 
 
 def make_hash_column(texts: Sequence[str], column: HashColumn) -> pa.Array:
-    """Make one column of the hashes of texts, one row for each, in order."""
+    """Return one column of the hashes of texts, with one row per text, in order."""
     if column == "runs":
         return pa.array([hash_runs(text) for text in texts], RUNS.type)
     content = pa.py_buffer(sign(texts))
@@ -174,14 +175,14 @@ def make_hash_column(texts: Sequence[str], column: HashColumn) -> pa.Array:
 def read_signatures(column: pa.Array) -> Signatures:
     """Return the signatures of a ``signature`` column, without copying them."""
     begins, size = column.offset * PERMUTATIONS, len(column) * PERMUTATIONS
-    found = np.frombuffer(column.buffers()[1] or b"", np.uint8)
-    return found[begins : begins + size].reshape(len(column), PERMUTATIONS)
+    content = np.frombuffer(column.buffers()[1] or b"", np.uint8)
+    return content[begins : begins + size].reshape(len(column), PERMUTATIONS)
 
 
 @lru_cache(maxsize=64)
 def _hash(text: str) -> RMinHash:
-    """Cached, since a text is looked up among the seeds, then among earlier texts, and is then added."""
+    """Return a text's MinHashes, cached: each text is looked up in the seeds and in earlier texts, and then added."""
     minhash = RMinHash(PERMUTATIONS, HASH_SEED)
-    # In sorted order, so that nothing depends on the order of a set.
+    # Sorted, so that nothing depends on the order of a set.
     minhash.update(sorted(shingle(text)))
     return minhash

@@ -1,4 +1,4 @@
-"""Measure the style of short texts, and tells whether a variation has drifted from the voice of its seed.
+"""Measure the style of short texts, and detect variations that have drifted from the voice of their seed.
 
 The features are function words and surface features, which stay the same when the subject changes (Stamatatos 2009,
 section 2). The bounds were measured on human texts: docs/decisions/004-screening.md.
@@ -14,21 +14,21 @@ import numpy as np
 from engine.text.embedding import Vectors
 from engine.text.words import count_words, list_content_words, list_function_words, split_words
 
-# A variation is about as long as its seed: 99 % of the authored texts have .80 to 1.25 times the words of another text
-# of their pole, and a new subject may need some room.
+# A variation should be about as long as its seed. 99 % of the authored texts have .80 to 1.25 times the words of
+# another text of their pole, and a new subject may need some more room.
 MIN_LENGTH, MAX_LENGTH = 0.6, 1.6
-# The share of the shorter text's content words that the other text has too: in 99 of 100 pairs of authored texts of one
-# pole it is .22 at most, and never over .33.
+# Maximum share of the shorter text's content words that the longer text has too. In 99 of 100 pairs of authored texts
+# of one pole this share is .22 at most, and it is never over .33.
 MAX_SHARED_CONTENT = 0.35
-# How far a text may lie from its seed: the root mean square over features, in spreads of the pole's own texts.
+# Maximum distance of a text from its seed: the root mean square over features, in spreads of the pole's own texts.
 MAX_DISTANCE = 1.4
-# A pole's own spread is weighted by its number of texts, and the general spread (.7 of it, since the texts of one pole
-# are more alike than the works of one author) like four texts.
+# A pole's own spread is weighted by its number of texts. The general spread counts like four texts, multiplied by .7,
+# because the texts of one pole are more alike than the works of one author.
 PRIOR_TEXTS = 4
 PRIOR_SHARE = 0.7
 
 FEATURES = ("words a sentence", "punctuation", "informal marks", "function words", "letters a word")
-# The standard deviation of the difference between two texts of one author in each feature, as it is compared.
+# The standard deviation, in each feature, of the difference between two texts of one author, in ``_compare_form``.
 GENERAL_SPREADS: Vectors = np.array([0.652, 0.142, 0.130, 0.114, 0.121])
 
 _CONTRACTION = re.compile(r"n't$|'(?:s|re|ve|ll|d|m)$")
@@ -46,21 +46,21 @@ def measure_spreads(texts: Sequence[str], language: str = "en") -> Vectors:
     prior, seen = (PRIOR_SHARE * GENERAL_SPREADS) ** 2, max(0, len(texts) - 1)
     if not seen:
         return np.sqrt(prior)
-    # Two texts differ by twice the variance of one.
-    own = 2 * np.stack([_compare_form(text, language) for text in texts]).var(axis=0, ddof=1)
-    return np.sqrt((PRIOR_TEXTS * prior + seen * own) / (PRIOR_TEXTS + seen))
+    # The difference of two texts has twice the variance of one text.
+    variance = 2 * np.stack([_compare_form(text, language) for text in texts]).var(axis=0, ddof=1)
+    return np.sqrt((PRIOR_TEXTS * prior + seen * variance) / (PRIOR_TEXTS + seen))
 
 
 def find_drift(seed_text: str, text: str, spreads: Vectors = GENERAL_SPREADS, language: str = "en") -> str | None:
-    """Describe what differs from the seed's length, wording or style, with both values; None if nothing does.
+    """Describe the difference from the seed's length, wording or style, with both values; None if there is none.
 
     Args:
-        spreads: the unit of the bound on style: ``measure_spreads`` of the texts in the seed's style.
+        spreads: the unit of the limit on style, from ``measure_spreads`` of the texts in the seed's style.
         language: a tag of BCP 47.
     """
-    seed, own = count_words(seed_text), count_words(text)
-    if not MIN_LENGTH * seed <= own <= MAX_LENGTH * seed:
-        return f"length: {own} words, the seed has {seed}"
+    seed_words, words = count_words(seed_text), count_words(text)
+    if not MIN_LENGTH * seed_words <= words <= MAX_LENGTH * seed_words:
+        return f"length: {words} words, the seed has {seed_words}"
     share = measure_shared_content(seed_text, text, language)
     if share > MAX_SHARED_CONTENT:
         return f"wording: {share:.0%} of the content words are the seed's, at most {MAX_SHARED_CONTENT:.0%} wanted"
@@ -69,16 +69,16 @@ def find_drift(seed_text: str, text: str, spreads: Vectors = GENERAL_SPREADS, la
         return None
     worst = int(np.argmax(apart))
     values = [measure_voice(item, language)[worst] for item in (text, seed_text)]
-    said = f"{FEATURES[worst]}: {values[0]:.2f}, the seed has {values[1]:.2f}"
-    return f"{said} ({apart[worst]:.1f} spreads apart, all together {distance:.1f})"
+    difference = f"{FEATURES[worst]}: {values[0]:.2f}, the seed has {values[1]:.2f}"
+    return f"{difference} ({apart[worst]:.1f} spreads apart, all together {distance:.1f})"
 
 
 def measure_distance(one: str, other: str) -> float:
-    """Return how far two texts differ in style: the root mean square over features, in general spreads; 0 is equal."""
+    """Return the style distance of two texts: the root mean square over features, in general spreads; 0 is equal."""
     return _root_mean_square((_compare_form(one) - _compare_form(other)) / GENERAL_SPREADS)
 
 
-# To find the seeds nearest in style, each variation of a seed measures all of them.
+# Cached, because each variation measures all seeds, to find the seeds nearest in style.
 @lru_cache(maxsize=32_768)
 def measure_voice(text: str, language: str = "en") -> tuple[float, ...]:
     """Measure the features of a text, in the order of ``FEATURES``; all but the first are counts per word."""
@@ -96,15 +96,15 @@ def measure_voice(text: str, language: str = "en") -> tuple[float, ...]:
 
 
 def measure_shared_content(one: str, other: str, language: str = "en") -> float:
-    """Return the share of the shorter text's content words that the other text has too, in [0, 1]."""
+    """Return the share of the shorter text's content words that the longer text has too, in [0, 1]."""
     first, second = (set(list_content_words([text], language)) for text in (one, other))
     return len(first & second) / max(1, min(len(first), len(second)))
 
 
 def _compare_form(text: str, language: str = "en") -> Vectors:
-    """Return the features as differences of them are comparable: lengths by their logarithm, small shares by a root.
+    """Return the features with comparable differences: lengths by their logarithm, small shares by a root.
 
-    The root stabilises a share's variance (Anscombe 1948: 3/8 is added to a count, here in 30 words).
+    The root stabilises the variance of a share (Anscombe 1948: 3/8 is added to a count, here in 30 words).
     """
     sentence, marks, informal, function_words, letters = measure_voice(text, language)
     shares = (math.sqrt(share + 0.0125) for share in (marks, informal))

@@ -1,8 +1,7 @@
-"""Split, counts and folds words of any script: the forms in which all other modules compare texts and names.
+"""Split, count and fold words of any script. All modules compare texts and names in these forms.
 
-A text of ASCII characters alone, as most English ones are, takes the short way through Python's own ``re``. ``regex``
-knows what Unicode says of all others, and ICU's dictionaries find the words of scripts without spaces
-(docs/decisions/004-screening.md).
+ASCII texts, such as most English texts, are handled fast by Python's own ``re``. For all further texts, ``regex`` knows
+Unicode's properties, and ICU's dictionaries find the words of scripts without spaces (docs/decisions/004-screening.md).
 """
 
 import re
@@ -15,40 +14,40 @@ from icu4py.breakers import WordBreaker
 
 from engine.domain.language_tag import find_code
 
-# What is not seen: zero-width characters, soft hyphens, marks of direction, variation selectors (Unicode 5.21,
+# Invisible characters: zero-width characters, soft hyphens, marks of direction, variation selectors (Unicode 5.21,
 # Default_Ignorable_Code_Point), interlinear marks, the blank of Braille, and the Arabic tatweel, which only stretches a
 # word.
 UNSEEN = regex.compile(r"[\p{Default_Ignorable_Code_Point}\ufff9-\ufffb\u2800\u0640]+")
 _SEEN = regex.compile(r"[^\p{C}\p{Z}\s]")
-# A run of 8 words in common is what PaLM counts as contamination (Chowdhery et al. 2022, section 8).
+# PaLM counts a common run of 8 words as contamination (Chowdhery et al. 2022, section 8).
 COMMON_RUN = 8
-# The Jaccard index from which two texts are too near for one to train on and the other to evaluate with. At .7 an
-# authored text with every eighth word replaced is found in 35 of 100 cases; at .4 one with every fourth word replaced
-# is found in 90. The most similar of 58,992 pairs of different authored texts has .25
+# From this Jaccard index, two texts are too near to train on one and evaluate with the other. At .7, a copy of an
+# authored text with every eighth word replaced is found in 35 of 100 cases; at .4, a copy with every fourth word
+# replaced is found in 90. The most similar of 58,992 pairs of different authored texts has .25
 # (docs/decisions/005-duplicates.md).
 APART_JACCARD = 0.4
-# C4 keeps only lines with a terminal mark at the end (Raffel et al. 2020, section 2.2): here Unicode's, two of Tibetan
-# that it lacks, and what else ends a text of people. Quotation marks and brackets may follow; German („…“) and Danish
-# (»…«) close with marks that open elsewhere. The Greek question mark is a semicolon.
+# C4 keeps only lines with a terminal mark at the end (Raffel et al. 2020, section 2.2). Here these are Unicode's marks,
+# two Tibetan marks that Unicode does not include, and further ends of people's texts. Quotation marks and brackets may
+# follow; German („…“) and Danish (»…«) close with marks that open elsewhere. The Greek question mark is a semicolon.
 _END = regex.compile(r"[\p{Sentence_Terminal}།༎…:：`\"'\p{Pf}\p{Pi}]\Z|(?![\]}])\p{Pe}\Z|(?<=\p{Greek});\Z")
 SPACELESS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
-# One of these characters says about as much as two or three letters of an alphabet.
+# One of these characters carries about as much information as two or three letters of an alphabet.
 _DENSE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]")
 _FIRST_DENSE = "\u2e80"
 _ASCII_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*")
-# What no word has, and marks that have lost their letter.
+# Characters that are not part of words, and stray combining marks.
 _BETWEEN = regex.compile(r"[^\w\p{N}\s]|(?<![\w\p{N}])\p{M}+")
-# Characters a word of ICU, in languages without spaces: of the tests' Japanese samples, and of plain Chinese and Thai.
+# Characters per word of ICU in languages without spaces, from the tests' Japanese samples and plain Chinese and Thai.
 CHARACTERS_PER_WORD: Mapping[str, float] = {"ja": 1.7, "zh": 1.6, "th": 3.9}
 # Greek and Cyrillic letters that look like Latin ones, small or capital (Unicode's confusables.txt, UTS 39).
 _LOOK_ALIKES = str.maketrans("αβεζηικμνορτυχϲϳавеһіјкмнорсѕтухԁԛԝ", "abezhikmnoptyxcjabehijkmhopcstyxdqw")
-# Accents and signs that make no other name, unlike those of "A+" and "A-", or "1.5" and "15".
+# Accents and signs that do not make a different name, unlike the signs in "A+" and "A-", or "1.5" and "15".
 _SLIGHT = regex.compile(r"(?:[\u0300-\u036f\s_\p{Term}\p{QMark}]|(?<=\w)\p{Pd}(?=\w))(?!(?<=\d.)\d)")
 SHINGLE_LENGTH = 5
-# One word, as five letters are: ICU's words have about two characters in Chinese and Japanese.
+# About one word, like five letters: ICU's words have about two characters in Chinese and Japanese.
 DENSE_SHINGLE_LENGTH = 2
-# English function words: they tell how a text is built, not what it is about.
+# English function words: they carry the structure of a text, not its content.
 FUNCTION_WORDS = frozenset(
     """
     a about above after again against all also although always am among an and another any anybody anyone anything
@@ -66,7 +65,7 @@ FUNCTION_WORDS = frozenset(
 
 
 def fold(text: str) -> str:
-    """Fold case, width, apostrophes and what is not seen (NFKC); white space stays. Turkish's two i count as one."""
+    """Fold case, width, apostrophes (NFKC), without invisible characters; white space stays. Turkish's two i are one."""
     if text.isascii():
         return text.casefold()
     folded = unicodedata.normalize("NFKC", UNSEEN.sub("", text)).casefold()
@@ -74,7 +73,7 @@ def fold(text: str) -> str:
 
 
 def fold_name(name: str) -> str:
-    """Fold a name or a label, with single spaces: two that are the same to a reader have one form."""
+    """Fold a name or a label, with single spaces. Names that look the same to a reader have one form."""
     return " ".join(fold(name).split())
 
 
@@ -85,12 +84,12 @@ def fold_look(name: str) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Return whether nothing of a text is seen."""
+    """Return whether a text has no visible characters."""
     return not _SEEN.search(UNSEEN.sub("", text))
 
 
 def split_words(text: str) -> list[str]:
-    """Split a text into lower-case words; apostrophes and hyphens inside a word stay, combining marks belong to it."""
+    """Split a text into lower-case words. Apostrophes and hyphens inside a word, and combining marks, belong to it."""
     if text.isascii():
         return _ASCII_WORD.findall(text.lower())
     words = _WORD.findall(UNSEEN.sub("", unicodedata.normalize("NFC", text)).lower())
@@ -103,24 +102,24 @@ def is_spaceless(text: str) -> bool:
 
 
 def drop_unseen(text: str) -> str:
-    """Return a text as it is seen: without zero-width characters and soft hyphens, with single spaces."""
+    """Return a text without zero-width characters and soft hyphens, with single spaces."""
     return " ".join(UNSEEN.sub("", unicodedata.normalize("NFC", text)).split())
 
 
 def count_words(text: str) -> int:
-    """Count words as a reader would: the runs between white space; ICU's words in scripts without spaces."""
+    """Count words like a reader: runs between white space, or ICU's words in scripts without spaces."""
     runs = text.split()
     if not is_spaceless(text):
         return len(runs)
     return sum(max(1, len(split_words(run))) if is_spaceless(run) else 1 for run in runs)
 
 
-# The form of a text is needed three times in a row: to look it up, for its shingles, and to add it.
+# Cached, because a text's form is needed three times in a row: to look it up, for its shingles, and to add it.
 @lru_cache(maxsize=64)
 def normalise(text: str) -> str:
-    """Return the form in which texts are compared: NFKC, case folded, without punctuation, single spaces.
+    """Return the normal form for comparing texts: NFKC, case folded, without punctuation, single spaces.
 
-    What is not seen does not count: zero-width characters, soft hyphens, marks of direction, variation selectors.
+    Invisible characters are dropped: zero-width characters, soft hyphens, marks of direction, variation selectors.
     """
     if text.isascii():
         return " ".join(re.sub(r"[^\w\s]", " ", text.casefold()).split())
@@ -130,8 +129,8 @@ def normalise(text: str) -> str:
 def shingle(text: str) -> frozenset[str]:
     """Return the character n-grams of the normal form; a text shorter than one n-gram is its own single shingle.
 
-    They have ``SHINGLE_LENGTH`` characters, or ``DENSE_SHINGLE_LENGTH`` where most characters are Chinese or Japanese,
-    so that one word changes about the same share of them in any script.
+    They have ``SHINGLE_LENGTH`` characters, or ``DENSE_SHINGLE_LENGTH`` if most characters are Chinese or Japanese. So
+    one word changes about the same share of n-grams in any script.
     """
     form = normalise(text)
     dense = max(form, default="") >= _FIRST_DENSE and 2 * len(_DENSE.findall(form)) > len(form)
@@ -146,12 +145,12 @@ def word_runs(text: str, size: int) -> frozenset[tuple[str, ...]]:
 
 
 def list_content_words(texts: Iterable[str], language: str = "en") -> list[str]:
-    """List the words longer than two letters that are not function words, text by text, with repeats.
+    """List the words of more than two letters that are not function words, text by text, with repeats.
 
-    Of a script without spaces words of two characters are listed too.
+    In a script without spaces, words of two characters are listed too.
 
     Args:
-        language: a tag of BCP 47, whose function words are left out.
+        language: the tag of BCP 47 of the language with these function words.
     """
     function_words = list_function_words(language)
     return [
@@ -164,9 +163,10 @@ def list_content_words(texts: Iterable[str], language: str = "en") -> list[str]:
 
 @cache
 def list_function_words(language: str) -> frozenset[str]:
-    """List the words of a language that tell how a text is built, not what it is about.
+    """List the function words of a language, which carry the structure of a text, not its content.
 
-    English ones are ``FUNCTION_WORDS``; those of 57 more languages come from ``stopwords-iso``; else there are none.
+    English function words are ``FUNCTION_WORDS``. ``stopwords-iso`` has those of 57 more languages. Further languages
+    have none.
     """
     code = find_code(language)
     return FUNCTION_WORDS if code == "en" else list_common_words(code)
@@ -174,7 +174,7 @@ def list_function_words(language: str) -> frozenset[str]:
 
 @cache
 def list_common_words(code: str) -> frozenset[str]:
-    """List the words of ``stopwords-iso`` in a language: the English ones include "keys" and "looks"."""
+    """List the words of ``stopwords-iso`` in a language. English ones include "keys" and "looks"."""
     import stopwordsiso
 
     known = stopwordsiso.stopwords(code) if stopwordsiso.has_lang(code) else frozenset[str]()
@@ -187,7 +187,7 @@ def ends_sentence(text: str) -> bool:
 
 
 def take_opening(text: str, count: int) -> str:
-    """Return the first ``count`` words of a text as they are written, with the punctuation around them."""
+    """Return the first ``count`` words of a text in their original form, with the punctuation around them."""
     runs = text.split()
     if not is_spaceless(text):
         return " ".join(runs[:count])
@@ -201,7 +201,7 @@ def take_opening(text: str, count: int) -> str:
 
 
 def _segment(word: str) -> list[str]:
-    """Return the words that ICU finds in a run of a script without spaces; any other word alone."""
+    """Split a run of a script without spaces into ICU's words; return any other word unchanged."""
     if not is_spaceless(word):
         return [word]
     return [part for part in WordBreaker(word, "root") if _WORD.search(part)]

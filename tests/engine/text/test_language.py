@@ -62,7 +62,7 @@ def test_labels_and_then_the_brief_decide_where_there_are_no_seeds() -> None:
     assert [
         Language("ja", "labels and descriptions are"),
         Language("de", "the brief is"),
-        Language("en", "nothing in the model tells another"),
+        Language("en", "nothing in the model indicates another language"),
     ] == found
 
 
