@@ -56,8 +56,7 @@ def restrict_to_pool(model: Model, synth_type: SynthType) -> Model:
 def list_taken_subjects(model: Model, synth_type: SynthType) -> frozenset[str]:
     """List the subjects that a run must not use, in the form of ``normalise``: the opposite pool's subjects.
 
-    For ``enrich``, the subjects of its own pool are included; for ``enrich`` and ``diversify``, those of authored
-    texts.
+    ``enrich`` also excludes the subjects of its own pool; ``enrich`` and ``diversify`` those of authored texts.
     """
     subjects = list(as_stored(model.held_out).count_subjects())
     if synth_type != "from_traits":

@@ -26,8 +26,7 @@ from engine.domain.samples import Scenario
 from engine.store.index.samples import as_stored
 from engine.text.language import ENGLISH, Language, decide_language
 
-# Number of useless replies in a row that means that none will be useful. A weak model cuts 15 % of its replies, so this
-# many in a row occur by chance once in four million rounds.
+# With a weak model's 15 % of cut replies, this many useless ones in a row occur once in four million rounds by chance.
 MIN_HOPELESS = 8
 
 Value = TypeVar("Value")
@@ -206,8 +205,7 @@ def plan_round(
     """Plan the cells of one round: for each trait with a shortfall, new scenarios for the poles that are short.
 
     Args:
-        round_no: from 1. A later round requests more texts, because the exemplars that are still missing are hard to
-            get.
+        round_no: from 1. A later round requests more texts, because exemplars that are still missing are hard to get.
         shortfall: the number of missing exemplars, by trait key and pole.
         earlier: all cells of earlier rounds.
         kept: the number of chosen or attached variations of each seed; None counts the attached variations.
@@ -216,12 +214,11 @@ def plan_round(
     """
     hints = hints or {}
     cells: list[Cell] = []
-    rotation = None
+    turns = None
     if plan.synth_type == "diversify":
         planned = Counter(make_seed_key(cell.seed, cell.pole) for cell in earlier if cell.seed)
         cells_a_kept = plan.level.texts_a_kept * round_no / plan.level.exemplars_per_call
-        uses = count_seed_uses(plan.model) if kept is None else kept
-        rotation = SeedRotation(plan.model, uses, planned, cells_a_kept)
+        turns = SeedRotation(plan.model, count_seed_uses(plan.model) if kept is None else kept, planned, cells_a_kept)
     drawn = Counter(trait for trait, _ in {(cell.trait, cell.index) for cell in earlier})
     for trait in plan.model.traits:
         poles = [pole for pole in POLES if shortfall.get((trait.key, pole), 0) > 0]
@@ -235,7 +232,7 @@ def plan_round(
         outside = _draw(plan, trait, "/outside", sides.outside, start, count) if sides else []
         fields = sides.inside if sides else plan.scenario_pool.fields
         for index, scenario in enumerate(_draw(plan, trait, "", fields, start, count), start=start):
-            seeds = rotation.take(trait, poles, scenario.subject) if rotation else {}
+            seeds = turns.take(trait, poles, scenario.subject) if turns else {}
             for pole in poles:
                 order = len(earlier) + len(cells)
                 cell = _make_cell(plan, trait, pole, scenario, index, round_no, order)

@@ -19,8 +19,7 @@ from engine.text.embedding import encode, group_rows, normalise_rows
 from engine.text.language import decide_language
 from engine.text.words import is_spaceless, list_common_words, list_function_words, normalise, split_words
 
-# Phrases are counted in COUNTED texts. For PLACED of them, PHRASES phrases each and the opening are encoded, which
-# takes 4 s of CPU time.
+# Phrases are counted in COUNTED texts. PHRASES phrases and the opening of each of PLACED texts take 4 s to encode.
 COUNTED, PLACED, PHRASES = 2_000, 300, 12
 MAX_SUBJECTS = 96
 MAX_WORDS = 3
@@ -63,8 +62,7 @@ def list_noun_phrases(texts: Sequence[str], language: str) -> list[list[str]]:
 
     A phrase follows a determiner. It ends before a common word that the texts do not use as a noun ("the pedal | looks
     tired"). In English, it ends before a word in front of a determiner ("the school | moved the piano"), and its last
-    word is no participle. In other languages, it ends with the first noun that no noun follows. Spanish and French
-    phrases begin with that noun.
+    word is no participle. Elsewhere it ends with the first noun that no noun follows. Spanish and French begin with it.
     """
     code = find_code(language)
     determiners, common = DETERMINERS.get(code, frozenset()), list_common_words(code)

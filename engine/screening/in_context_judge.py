@@ -52,10 +52,9 @@ class InContextJudge:
     async def measure_aucs(self, progress: Progress) -> dict[str, float]:
         """Measure the judge's AUC on unseen seeds, by trait key: for each seed, the judge is shown all other seeds.
 
-        If a trait has as many seeds as the judge can be shown, nothing is measured and the AUC is ``ASSUMED_AUC``. The
-        result has no traits without seeds at both poles, none at all if the endpoint returns no odds, and no traits
-        that an axis places. For these the judge adds nothing (docs/decisions/003-choice.md), and took a third of a
-        run's time.
+        If a trait has as many seeds as the judge can be shown, nothing is measured and the AUC is ``ASSUMED_AUC``. Left
+        out are traits without seeds at both poles, all traits if the endpoint returns no odds, and traits that an axis
+        places: there the judge adds nothing (docs/decisions/003-choice.md), and took a third of a run's time.
         """
         aucs, model = {}, self._plan.model
         for trait in model.traits if self._gateway.endpoint.style == "plain" else ():

@@ -37,9 +37,9 @@ _BEFORE_ONE = r"(?:\w{1,5}[\s-]+|[不非没無无未])?"
 _MIN_BENT = 4
 # Number of characters at a text's end to search, in addition to the lengths of the label and the trait's name.
 _TAIL = 120
-# A sentence without a mark before it begins with a capitalised word and a lower-case word. A sign that survives folding
-# marks it. It ends only the values of our own fields ("Label: bad The room"), because other names have titles
-# ("Anna: Good Morning to").
+# A sentence without a mark before it begins with a capitalised and a lower-case word. A sign that survives folding
+# marks it. It ends only values of our own fields ("Label: bad The room"): other names have titles ("Anna: Good Morning
+# to").
 _SENTENCE = r"\p{Lu}[\w'’]*\s+\p{Ll}"
 _SENTENCE_START = regex.compile(rf"(?<=\s)(?={_SENTENCE})")
 _SENTENCE_SIGN = "\v"
@@ -58,8 +58,7 @@ _NO_WORDS = regex.compile(r"[\p{S}#*@%/\\]|\A\P{L}*\Z")
 def collect_own_words(model: Model, trait: Trait, language: str) -> frozenset[Run]:
     """Collect the runs of content words of a trait's description and paraphrases and of the brief.
 
-    Runs that the seeds have belong to the genre, and are left out. So are the descriptions of topics and claims,
-    because their words belong in the texts.
+    Runs that the seeds have are left out, because they belong to the genre. So are the words of topics and claims.
     """
     descriptions = () if trait.type in DEFINED_BY_WORDS else trait.descriptions
     texts = [*model.brief.wanted, *model.brief.non_goals, *descriptions]

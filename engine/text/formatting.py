@@ -24,7 +24,7 @@ MAX_SHOWN_SECONDS = 90
 # pairs, which Python uses for undecodable bytes of file names.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # A cell may begin at the start of the text, and after a separator of cells or rows, because a spreadsheet may ignore
-# the file's quotes. A formula begins with one of these characters (owasp.org/www-community/attacks/CSV_Injection).
+# the file's quotes. A formula begins with these characters (owasp.org/www-community/attacks/CSV_Injection).
 _BEGINNING = r'((?:^|[,;|\t\r\n])[\s"]*+)'
 _FORMULA = "(?='*[=+\\-@＝＋－＠])"
 # Also matches beginnings without a formula, so that each is scanned once, even if it has many line breaks.
@@ -158,8 +158,7 @@ def _load_template(template: Path) -> "Template":
     # Imported here, because every command imports this module, and few commands render.
     import jinja2
 
-    # Not escaped, because this is markdown for people and for the hub, which sanitizes it. Escaping would spoil the
-    # texts.
+    # Not escaped: this is markdown for people and for the hub, which sanitizes it. Escaping would spoil the texts.
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701
     environment.filters |= {"line": as_line, "cell": as_cell}
     return environment.from_string(template.read_text(encoding="utf-8"))

@@ -25,8 +25,7 @@ MIN_LETTERS = 8
 # None of 1,814 runs of four words from the catalogue's seeds was surely in another language than English.
 DOUBTFUL = 0.05
 SURE = 0.9
-# A text is in another script if a share below MIXED_SHARE of its letters is in its language's script. Foreign names
-# alone do not change the script.
+# If a lower share of letters is in the expected script, a text is in another one. Foreign names are too few for that.
 MIXED_SHARE = 0.3
 MAIN_SHARE = 0.5
 # A text in Han letters is Japanese if it has a share of kana above this, otherwise Chinese.

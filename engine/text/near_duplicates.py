@@ -48,8 +48,7 @@ class Nearness:
 
 
 # Published thresholds lie between .7 and .8 (FineWeb: 5-grams, 14 × 8 hashes; NeMo Curator: .8). A pair with Jaccard
-# index .7 is proposed with probability .99, and with index .3 with .06. Bands of 8 hashes would miss two of five pairs
-# at .7.
+# index .7 is proposed with probability .99, at .3 with .06. Bands of 8 hashes would miss two of five pairs at .7.
 PERMUTATIONS = 120
 NEAR = Nearness(jaccard=0.7, bands=24)
 APART = Nearness(jaccard=APART_JACCARD, bands=40)
@@ -82,7 +81,7 @@ class Match:
 
     @property
     def detail(self) -> str:
-        """Describe what the two texts have in common."""
+        """Describe the match of the two texts."""
         how = f"{self.similarity:.2f} like" if self.similarity else f"{COMMON_RUN} words in a row of"
         return f"{how}: {self.text}"
 

@@ -21,7 +21,7 @@ UNSEEN = regex.compile(r"[\p{Default_Ignorable_Code_Point}\ufff9-\ufffb\u2800\u0
 _SEEN = regex.compile(r"[^\p{C}\p{Z}\s]")
 # PaLM counts a common run of 8 words as contamination (Chowdhery et al. 2022, section 8).
 COMMON_RUN = 8
-# From this Jaccard index, two texts are too near to train on one and evaluate with the other. At .7, a copy of an
+# From this Jaccard index, two texts are too near for one to be in training and one in evaluation. At .7, a copy of an
 # authored text with every eighth word replaced is found in 35 of 100 cases; at .4, a copy with every fourth word
 # replaced is found in 90. The most similar of 58,992 pairs of different authored texts has .25
 # (docs/decisions/005-duplicates.md).
@@ -65,7 +65,7 @@ FUNCTION_WORDS = frozenset(
 
 
 def fold(text: str) -> str:
-    """Fold case, width, apostrophes (NFKC), without invisible characters; white space stays. Turkish's two i are one."""
+    """Fold case, width and apostrophes (NFKC), drop invisible characters, keep white space. Turkish's two i are one."""
     if text.isascii():
         return text.casefold()
     folded = unicodedata.normalize("NFKC", UNSEEN.sub("", text)).casefold()
