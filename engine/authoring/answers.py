@@ -53,7 +53,7 @@ class Answers:
         return make_key(self.trait)
 
     def pole(self, pole: Pole) -> PoleAnswer:
-        """Returns what was said of a pole."""
+        """Return what was said of a pole."""
         return self.positive if pole == "positive" else self.negative
 
     @property
@@ -80,7 +80,7 @@ EXAMPLE = Answers(
 
 
 def make_key(name: str) -> str:
-    """Makes the key of a trait from its name: "Größe & Art" becomes ``grosse_art``."""
+    """Make the key of a trait from its name: "Größe & Art" becomes ``grosse_art``."""
     latin = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
     key = "_".join(re.findall(r"[a-z0-9]+", latin))[:MAX_KEY_CHARACTERS].strip("_") or FALLBACK_KEY
     # A line of samples has fields of these names already.
@@ -88,7 +88,7 @@ def make_key(name: str) -> str:
 
 
 def clean_answer(text: str) -> str:
-    """Cleans what was typed of what no file may hold, and of the space around it.
+    """Clean what was typed of what no file may hold, and of the space around it.
 
     Raises:
         UnicodeError: it has bytes that are no characters of the terminal's encoding.
@@ -99,7 +99,7 @@ def clean_answer(text: str) -> str:
 
 
 def read_trait(text: str) -> tuple[str, str]:
-    """Reads a trait: its name and, after a colon, the question that it asks, "" where there is none.
+    """Read a trait: its name and, after a colon, the question that it asks, "" where there is none.
 
     Raises:
         ValueError: it has no name, or one that is a sentence.
@@ -108,7 +108,7 @@ def read_trait(text: str) -> tuple[str, str]:
 
 
 def read_pole(text: str, other: PoleAnswer | None = None) -> PoleAnswer:
-    """Reads a pole: its label and, after a colon, what a text there is like.
+    """Read a pole: its label and, after a colon, what a text there is like.
 
     Args:
         other: the other pole, if that is known.
@@ -127,7 +127,7 @@ def read_pole(text: str, other: PoleAnswer | None = None) -> PoleAnswer:
 
 
 def read_file(text: str) -> Path | None:
-    """Reads the path of a file of texts without labels; None where none is given.
+    """Read the path of a file of texts without labels; None where none is given.
 
     Raises:
         ValueError: there is no such file, or it cannot be one of texts, or not beside the model's own files.
@@ -145,7 +145,7 @@ def read_file(text: str) -> Path | None:
 
 
 def _split_answer(text: str, asked: str) -> tuple[str, str]:
-    """Splits "Warm: thanks and offers help" at its first colon."""
+    """Split "Warm: thanks and offers help" at its first colon."""
     first, _, rest = text.replace("：", ":", 1).partition(":")
     name = first.strip()
     if is_blank(name) or len(name) > MAX_LABEL_CHARACTERS or len(name.split()) > MAX_LABEL_WORDS:

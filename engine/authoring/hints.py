@@ -1,4 +1,4 @@
-"""Finds what no rule forbids and an author will want to know: what was not filled in, or reads as the other pole."""
+"""Find what no rule forbids and an author will want to know: what was not filled in, or reads as the other pole."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Hint:
 
 
 def list_hints(model: Model, embedder: Embedder | None = None) -> Iterator[Hint]:
-    """Lists the hints on a model.
+    """List the hints on a model.
 
     Args:
         model: one that has no mistakes.
@@ -81,7 +81,7 @@ def list_hints(model: Model, embedder: Embedder | None = None) -> Iterator[Hint]
 
 
 def list_wrong_sides(model: Model, embedder: Embedder) -> Iterator[Hint]:
-    """Lists the seeds that read as the other pole, of each trait the farthest first."""
+    """List the seeds that read as the other pole, of each trait the farthest first."""
     for trait in model.traits:
         drawn = {pole: model.seeds_at(trait.key, pole) for pole in POLES}
         drawn = {pole: seeds[:: max(1, -(-len(seeds) // MOST_PLACED))] for pole, seeds in drawn.items()}
@@ -97,7 +97,7 @@ def list_wrong_sides(model: Model, embedder: Embedder) -> Iterator[Hint]:
 
 
 def find_wrong(vectors: Vectors, positive: Flags) -> list[int]:
-    """Finds the texts that read as the other pole, the farthest first; none where the axis is not sure.
+    """Find the texts that read as the other pole, the farthest first; none where the axis is not sure.
 
     Args:
         vectors: shape (n, d), of length 1 each, at least ``MIN_TEXTS`` a pole.
@@ -110,7 +110,7 @@ def find_wrong(vectors: Vectors, positive: Flags) -> list[int]:
 
 
 def _place(vectors: Vectors, positive: Flags) -> Numbers:
-    """Places each text on the axis between the means of the others: 1 is its own pole's, below 0 the other's side."""
+    """Place each text on the axis between the means of the others: 1 is its own pole's, below 0 the other's side."""
     means = {}
     for pole in (True, False):
         own = positive == pole

@@ -1,4 +1,4 @@
-"""Adds texts that an author has labelled to a model's own samples: lines of a file that is read as one of its sources.
+"""Add texts that an author has labelled to a model's own samples: lines of a file that is read as one of its sources.
 
 What is added over HTTP goes to a file that programs keep (``engine/store/added_samples.py``); this one is the author's.
 """
@@ -59,7 +59,7 @@ class Addition:
 
 
 def add_labelled(models_uri: str, handle: str, labelled: LabelledFile, dry_run: bool = False) -> Addition:
-    """Adds labels to a model's own samples, all that are new or none; one that is there already is not added again.
+    """Add labels to a model's own samples, all that are new or none; one that is there already is not added again.
 
     They go to the first file of ``sources`` that is JSONL and may label all these traits, else to ``LABELLED_FILE``,
     which needs no entry there.
@@ -87,7 +87,7 @@ def add_labelled(models_uri: str, handle: str, labelled: LabelledFile, dry_run: 
 
 
 def _choose_new(model: Model, labelled: LabelledFile) -> list[Seed]:
-    """Chooses the labels that the model does not have yet, each once; texts are the same as in ``deduplicate_seeds``.
+    """Choose the labels that the model does not have yet, each once; texts are the same as in ``deduplicate_seeds``.
 
     Raises:
         DefinitionError: a text has another label already.
@@ -115,7 +115,7 @@ def _choose_new(model: Model, labelled: LabelledFile) -> list[Seed]:
 
 
 def _find_target(outline: Outline, traits: set[str]) -> Source:
-    """Finds the source that labels of these traits are written to.
+    """Find the source that labels of these traits are written to.
 
     Raises:
         InputError: none may label them all, and an entry has said what else ``LABELLED_FILE`` holds.

@@ -1,4 +1,4 @@
-"""Writes the folder of a new model: ``model.yaml`` with every field explained, and ``samples.jsonl``."""
+"""Write the folder of a new model: ``model.yaml`` with every field explained, and ``samples.jsonl``."""
 
 import json
 import os
@@ -26,7 +26,7 @@ WIDTH = 120
 
 
 def check_new(models: Path, handle: str) -> None:
-    """Checks that there is no such model yet.
+    """Check that there is no such model yet.
 
     Raises:
         HandleError: the handle is malformed.
@@ -40,7 +40,7 @@ def check_new(models: Path, handle: str) -> None:
 
 
 def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Path:
-    """Writes the files of a new model, overwrites none, and returns its ``model.yaml``.
+    """Write the files of a new model, overwrites none, and returns its ``model.yaml``.
 
     Args:
         models: the catalogue, a local folder that need not exist yet.
@@ -78,14 +78,14 @@ def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Pa
 
 
 def locate_schema(models: Path) -> Path:
-    """Locates the schema of ``model.yaml`` for the models of a folder: that of the checkout if they are inside it."""
+    """Locate the schema of ``model.yaml`` for the models of a folder: that of the checkout if they are inside it."""
     if IS_CHECKOUT and COMMITTED_SCHEMA.is_file() and models.absolute().is_relative_to(PROJECT_ROOT):
         return COMMITTED_SCHEMA
     return models / SCHEMA_FILE
 
 
 def render_definition(handle: str, answers: Answers, schema: str) -> str:
-    """Renders ``model.yaml``.
+    """Render ``model.yaml``.
 
     Args:
         schema: the path of its schema from the model's folder.
@@ -105,7 +105,7 @@ def _load_template() -> jinja2.Template:
 
 
 def _explain(path: str, margin: str = "", more: str = "") -> str:
-    """Writes the description of a field as comment lines.
+    """Write the description of a field as comment lines.
 
     Args:
         path: the kind of object in ``engine.definitions.schema``, and the field: "TraitEntry.key".

@@ -1,4 +1,4 @@
-"""Chooses, of an author's texts without labels, those that are most worth one.
+"""Choose, of an author's texts without labels, those that are most worth one.
 
 They are spread over what the texts are about; where an axis has enough samples, half of them lie where it is unsure.
 docs/decisions/000-measured.md has what they teach beside as many texts drawn blindly.
@@ -37,7 +37,7 @@ SURE_PLACE, SURE_AUC = 0.5, 0.8
 def suggest_texts(
     model: Model, count: int, embedder: Embedder, on_placed: Callable[[int], object] = lambda _: None
 ) -> pd.DataFrame:
-    """Suggests texts of the model's sources of the type ``texts``: none that is labelled for any trait, or nearly so.
+    """Suggest texts of the model's sources of the type ``texts``: none that is labelled for any trait, or nearly so.
 
     Args:
         count: how many in all, fewer where there are no more; every trait has an equal share.
@@ -74,7 +74,7 @@ def suggest_texts(
 def _find_places(
     model: Model, vectors: Vectors, embedder: Embedder
 ) -> tuple[Mapping[str, Numbers], Mapping[str, Numbers]]:
-    """Finds where texts lie on the axes of traits, shape (n,): 0 is the middle, -1 and 1 the means of a pole's samples.
+    """Find where texts lie on the axes of traits, shape (n,): 0 is the middle, -1 and 1 the means of a pole's samples.
 
     Returns:
         By trait key the axes with enough samples to know which texts they are unsure of, and those that are good enough
@@ -97,7 +97,7 @@ def _find_places(
 def _choose_rows(
     model: Model, texts: Sequence[str], vectors: Vectors | None, unsure: Mapping[str, Numbers], count: int
 ) -> list[int]:
-    """Chooses ``count`` rows, an equal share for each trait; without vectors the first, which are a fair draw.
+    """Choose ``count`` rows, an equal share for each trait; without vectors the first, which are a fair draw.
 
     None says nearly the same as a labelled text or as one that is chosen.
     """
@@ -129,7 +129,7 @@ def _choose_rows(
 
 
 def _spread(vectors: Vectors, rows: Sequence[int], count: int) -> list[int]:
-    """Sorts rows: first ``count`` of them, each in the middle of a group of its own, then the others."""
+    """Sort rows: first ``count`` of them, each in the middle of a group of its own, then the others."""
     if not count or not rows:
         return []
     among = np.array(rows)
@@ -154,7 +154,7 @@ def _write_frame(model: Model, texts: Sequence[str], rows: Sequence[int], sure: 
 
 
 def explain_suggestions(model: Model, frame: pd.DataFrame, place: str) -> str:
-    """Says what was suggested, and what to do with it, in a few lines."""
+    """Say what was suggested, and what to do with it, in a few lines."""
     lines = [f"{model.handle}: {count_noun(len(frame), 'text')} to label in {place}"]
     for trait in model.traits:
         told = frame[trait.key + SUGGESTED].value_counts()

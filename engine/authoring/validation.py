@@ -1,4 +1,4 @@
-"""Validates models: every mistake of form or, where there is none, of meaning and samples; and then hints.
+"""Validate models: every mistake of form or, where there is none, of meaning and samples; and then hints.
 
 Hints are no mistakes, and change no exit code.
 """
@@ -73,7 +73,7 @@ def validate_models(
     with_hints: bool = True,
     embedder: Embedder | None = None,
 ) -> Iterator[Validation]:
-    """Validates models one by one; one that has mistakes does not stop the others.
+    """Validate models one by one; one that has mistakes does not stop the others.
 
     Args:
         check_suites: gives the suites that hold for a model, given its handle, or raises what is wrong with them.
@@ -105,7 +105,7 @@ def validate_models(
 
 
 def list_strays(models_uri: str) -> list[Hint]:
-    """Lists the folders of a catalogue that are no models, though somebody may take them for some.
+    """List the folders of a catalogue that are no models, though somebody may take them for some.
 
     Raises:
         StoreError: the catalogue cannot be read.

@@ -1,1 +1,1 @@
-"""Reads what authors write: ``model.yaml`` with its samples, the lifecycle file, the effort dial."""
+"""Read what authors write: ``model.yaml`` with its samples, the lifecycle file, the effort dial."""

@@ -1,4 +1,4 @@
-"""Reads the effort dial, ``data/effort.yaml``, into the level that a run works at."""
+"""Read the effort dial, ``data/effort.yaml``, and return the settings of one effort level."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ DEFAULT_EFFORT: Effort = "high"
 Size = Literal["small", "medium", "large"]
 Thinking = Literal["none", "low", "medium", "high"]
 Name = Annotated[str, Field(min_length=1)]
-# One model or several: the first that can be asked is taken.
+# One model or several: the first available one is used.
 Names = Annotated[tuple[Name, ...], BeforeValidator(as_texts), AfterValidator(check_entries)]
 
 
@@ -47,20 +47,20 @@ class _Dial(ClosedEntry):
     levels: dict[Effort, _Level]
 
 
-# A model that goes on with a document writes less of the kind that was asked for, so that the choice needs more: at
-# eight a pole with the dial's 2.0 two of four sets were less like their seeds than the gate lets pass unwarned, with
-# this none (docs/decisions/010-embedded.md).
+# A completion model (it continues a document) misses the request more often, so more candidates are generated. At
+# eight exemplars a pole and the dial's 2.0, two of four sets resembled their seeds too little and got a warning at the
+# gate; with this factor none did (docs/decisions/010-embedded.md).
 MORE_OF_SMALL_MODELS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What one effort stands for. ``temperature`` is in [0, 2]; ``over_generation`` is candidates over quota, ≥ 1.
+    """Settings of one effort. ``temperature`` is in [0, 2]; ``over_generation`` is candidates per quota, ≥ 1.
 
-    ``replacement_rounds`` is how many of the top-up rounds may be spent on replacing chosen exemplars that lie on the
-    wrong side by the probe or carry a shortcut. With 0 nothing is asked for in their place: those with a shortcut are
-    chosen last, those on the wrong side are only reported. ``completes`` is whether the synth model is one that goes on
-    with a document, ``is_own_count`` whether the number of exemplars is the request's and not the effort's.
+    ``replacement_rounds`` is the number of top-up rounds that may replace chosen exemplars that the probe puts on the
+    wrong side or that carry a shortcut. With 0 none is replaced: exemplars with a shortcut are chosen last, exemplars
+    on the wrong side are only reported. ``completes`` is true for a synth model that continues a document,
+    ``is_own_count`` if the request sets the number of exemplars instead of the effort.
     """
 
     effort: Effort
@@ -80,44 +80,44 @@ class Level:
 
     @property
     def texts_a_kept(self) -> float:
-        """How many texts the first round asks for, for each that is wanted; of 1 there is nothing to choose from."""
+        """Candidates that the first round requests per exemplar; 1 means no choice, for completion models too."""
         return self.over_generation * (MORE_OF_SMALL_MODELS if self.completes and self.over_generation > 1 else 1)
 
     def ask_one_text(self) -> "Level":
-        """Returns the level for a synth model that goes on with a document: it writes one exemplar a call, and more."""
+        """Return the level for a completion model: one exemplar a call, and more candidates."""
         return replace(self, exemplars_per_call=1, completes=True)
 
 
-def choose_effort(asked: Effort | None, own: Effort | None) -> Effort:
-    """Returns the request's effort, else the model's own, else ``high`` (the platform's contract, section 5)."""
-    return asked or own or DEFAULT_EFFORT
+def choose_effort(requested: Effort | None, model_effort: Effort | None) -> Effort:
+    """Return the request's effort, else the model's, else ``high`` (the platform's contract, section 5)."""
+    return requested or model_effort or DEFAULT_EFFORT
 
 
 def name_higher_effort(remedy: str, effort: str) -> str:
-    """Name the effort above a run's in a remedy that says "at a higher effort", or leave it out if there is none."""
+    """Name the next higher effort in a remedy that says "at a higher effort"; omit that advice if none is higher."""
     higher = EFFORTS[EFFORTS.index(effort) + 1 :]
     return remedy.replace("run at a higher effort, or ", f"run at effort {higher[0]} or higher, or " if higher else "")
 
 
 def write_first_look(path: str) -> str:
-    """Writes the dial at ``path`` anew for a look at what the prompts make: as JSON, which is YAML.
+    """Return the dial at ``path`` with all levels reduced for a preview of the prompts' texts, as JSON (valid YAML).
 
-    Nothing has to pass a gate, so just the texts that are wanted are asked for, once, and none is voted on.
+    No text has to pass a gate, so each level requests exactly the quota, in one round, without votes.
 
     Raises:
         DefinitionError: as ``load_level``.
     """
     dial, _ = _read_dial(path)
-    look = {"over_generation": 1.0, "top_up_rounds": 0, "replacement_rounds": 0, "judge_votes": 0}
-    levels = {effort: level.model_copy(update=look) for effort, level in dial.levels.items()}
+    preview = {"over_generation": 1.0, "top_up_rounds": 0, "replacement_rounds": 0, "judge_votes": 0}
+    levels = {effort: level.model_copy(update=preview) for effort, level in dial.levels.items()}
     return dial.model_copy(update={"levels": levels}).model_dump_json()
 
 
 def load_level(path: str, effort: Effort, choose: Callable[[Sequence[str]], str] = itemgetter(0)) -> Level:
-    """Reads the level of an effort from the dial at ``path``.
+    """Read the level of an effort from the dial at ``path``.
 
     Args:
-        choose: takes one of the synth models that the dial names for the level; the first where it is not given.
+        choose: returns one of the synth models that the dial names for the level; by default the first.
 
     Raises:
         DefinitionError: the file is missing or is not a valid dial; it carries every mistake found.

@@ -1,4 +1,4 @@
-"""Reads a file of texts that a user has labelled, as a spreadsheet writes it: a table, not a source of the model."""
+"""Read a table of labelled texts, such as a spreadsheet's export, that is not one of the model's sources."""
 
 import io
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from engine.definitions.sources.labelled_lines import CONTENT, TEXT, Labels, gat
 from engine.domain.model import Seed, Trait
 from engine.errors import DefinitionError, InputError, Problem
 
-# The fields that may hold the labels where only one trait is meant.
+# Fields that may hold the labels if only one trait is read.
 PLAIN_FIELDS = ("quality", "label")
 MOST_MISTAKES = 20
-CSV_ENDINGS, JSONL_ENDINGS = (".csv",), (".jsonl", ".ndjson")
+CSV_EXTENSIONS, JSONL_EXTENSIONS = (".csv",), (".jsonl", ".ndjson")
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """The labels of a file, for a text with several of them several seeds; ``unlabelled`` counts lines without any."""
+    """Labels of a file, one seed per label; ``unlabelled`` counts the lines without a label."""
 
     name: str
     seeds: tuple[Seed, ...]
@@ -30,20 +30,20 @@ class LabelledFile:
 
 
 def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | None = None) -> LabelledFile:
-    """Reads the labels of a file for a model's traits.
+    """Read the labels of a file for a model's traits.
 
-    The text stands in ``content``, in ``text``, or in what a source of the model calls it. The labels of a
-    trait stand in a field with its key, or in one that the model's own sources map to it; where only one trait is
-    meant, they may stand in ``quality`` or ``label``.
+    The text is in the field ``content``, ``text``, or the text field of one of the model's sources. The labels of a
+    trait are in the field named like its key, or in a field that the model's sources map to it. If only one trait is
+    read, they may be in ``quality`` or ``label``.
 
     Args:
-        name: the file's name, for messages; its ending says what it is. A name without one, such as that of a pipe, may
-            be either.
-        only: the one trait whose labels are read; the others' are passed over.
+        name: the file's name, for messages. Its extension decides the format; without one, as for a pipe, the content
+            does.
+        only: the one trait to read labels for; labels of other traits are skipped.
 
     Raises:
         DefinitionError: there are mistakes in the file; the error carries the first of them.
-        InputError: the file is neither CSV nor JSONL, or nothing in it is labelled; a NoTraitsError if the model has no
+        InputError: the file is neither CSV nor JSONL, or no text in it has a label; a NoTraitsError if the model has no
             traits yet.
     """
     check_traits(outline)
@@ -64,10 +64,10 @@ def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | N
 
 
 def check_mistakes(name: str, problems: Sequence[Problem]) -> None:
-    """Checks that there are no mistakes in a file.
+    """Raise an error if a file has mistakes.
 
     Raises:
-        DefinitionError: there are; the error carries the first of them.
+        DefinitionError: ``problems`` is not empty; the error carries the first ``MOST_MISTAKES``.
     """
     if len(problems) > MOST_MISTAKES:
         raise DefinitionError(f"{name}, up to line {problems[MOST_MISTAKES - 1].line}", problems[:MOST_MISTAKES])
@@ -76,10 +76,10 @@ def check_mistakes(name: str, problems: Sequence[Problem]) -> None:
 
 
 def _is_csv(name: str, stream: BinaryIO) -> bool:
-    ending = PurePath(name).suffix.lower()
-    if ending in CSV_ENDINGS + JSONL_ENDINGS:
-        return ending in CSV_ENDINGS
-    if ending:
+    extension = PurePath(name).suffix.lower()
+    if extension in CSV_EXTENSIONS + JSONL_EXTENSIONS:
+        return extension in CSV_EXTENSIONS
+    if extension:
         raise InputError(
             f"{name}: labelled texts are read from CSV (.csv, UTF-8, with a header row) and JSONL (.jsonl, one JSON "
             f"object a line). Write {name} as one of these"
@@ -89,21 +89,23 @@ def _is_csv(name: str, stream: BinaryIO) -> bool:
 
 
 def _choose_labels(name: str, fields: list[str], outline: Outline, only: Trait | None, is_csv: bool) -> Labels:
-    """Chooses the fields of a file that hold labels.
+    """Return the label fields of a file.
 
     Raises:
-        DefinitionError: there are none.
+        DefinitionError: the file has none.
     """
     mapped = {field: trait for source in outline.sources for field, trait in source.mapping.items() if trait}
-    meant = [only] if only else list(outline.traits)
-    own = mapped | {trait.key: trait for trait in outline.traits}
-    wanted: Labels = {field: trait if trait in meant else None for field, trait in own.items()}
-    if not fields or any(map(wanted.get, fields)):
-        return {field: trait for field, trait in wanted.items() if field in fields} if is_csv else wanted
-    if len(meant) == 1 and (plain := next((field for field in PLAIN_FIELDS if field in fields), None)):
-        return {plain: meant[0]}
-    keys = [trait.key for trait in meant]
-    plainly = f"or {' or '.join(map(repr, PLAIN_FIELDS))}" + ("" if len(meant) == 1 else " where one trait is meant")
-    allowed = f"labels for {outline.handle}, in {format_names(keys)}, {plainly}"
+    requested = [only] if only else list(outline.traits)
+    known = mapped | {trait.key: trait for trait in outline.traits}
+    labels: Labels = {field: trait if trait in requested else None for field, trait in known.items()}
+    if not fields or any(map(labels.get, fields)):
+        return {field: trait for field, trait in labels.items() if field in fields} if is_csv else labels
+    if len(requested) == 1 and (plain := next((field for field in PLAIN_FIELDS if field in fields), None)):
+        return {plain: requested[0]}
+    keys = [trait.key for trait in requested]
+    condition = "" if len(requested) == 1 else " where one trait is meant"
+    allowed = (
+        f"labels for {outline.handle}, in {format_names(keys)}, or {' or '.join(map(repr, PLAIN_FIELDS))}{condition}"
+    )
     hint = next(filter(None, (find_near_spelling(field, keys) for field in fields)), None)
     raise DefinitionError(name, [Problem(name, 1, "fields", format_names(fields), allowed, hint)])

@@ -1,4 +1,4 @@
-"""Reads a model's lifecycle state, which whoever trains or archives the model writes beside its definition."""
+"""Read a model's lifecycle state. The program that trains or archives the model writes it next to its definition."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from engine.domain.model import State
 from engine.errors import FrozenModelError
 
 LIFECYCLE_FILE = "lifecycle.json"
-# In these samples may be added: a failed model is a draft whose last run did not complete (contract, section 5).
+# States in which samples may be added. "failed" is a draft after an incomplete run (contract, section 5).
 DRAFTS: tuple[State, ...] = ("draft", "failed")
 
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """A model's state, and the version that it was trained to; the version is None for one that was never trained."""
+    """A model's state and its trained version; the version is None if the model was never trained."""
 
     state: State
     version_id: int | None = None
@@ -25,11 +25,10 @@ class Lifecycle:
 
 
 def read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
-    """Reads a model's lifecycle; a model without the file is a draft.
+    """Read a model's lifecycle; a model without the file is a draft.
 
     Raises:
-        DefinitionError: the file does not hold a valid state. It is an error, so that a trained model is never taken
-            for a draft.
+        DefinitionError: the file holds no valid state. There is no default: a trained model must not count as a draft.
         StoreError: the file cannot be read.
     """
     content = read_authored(models_uri, handle, LIFECYCLE_FILE)
@@ -44,10 +43,10 @@ def read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
 
 
 def check_draft(models_uri: str, handle: str, undone: str = "Nothing was attached") -> None:
-    """Checks that samples may be added to a model, or taken off it (the platform's contract, section 3).
+    """Check that samples may be added to a model or removed from it (the platform's contract, section 3).
 
     Args:
-        undone: what the message says has not been done.
+        undone: the sentence that ends the message, such as "Nothing was attached".
 
     Raises:
         FrozenModelError: the model is not a draft.

@@ -1,6 +1,6 @@
-"""Loads ``model.yaml`` and the samples that it names into one frozen ``Model`` (contract, section 2).
+"""Load ``model.yaml`` and the samples that it names into one frozen ``Model`` (contract, section 2).
 
-Of seeds that are there more than once a doubled one counts once, contradicting ones not at all.
+A repeated seed counts once; seeds with contradicting labels do not count.
 """
 
 import difflib
@@ -26,19 +26,19 @@ from engine.text.formatting import join_words, name_some
 from engine.text.words import drop_unseen, normalise
 
 MODEL_FILE = "model.yaml"
-SAMPLE_ENDINGS = (".jsonl", ".csv")
-# From this similarity a handle is offered; all of a team share the namespace.
+SAMPLE_EXTENSIONS = (".jsonl", ".csv")
+# A handle of this similarity or more is suggested. It is high, since the handles of a team share their namespace.
 NEAR_HANDLE_CUTOFF = 0.7
-# More lines or texts are counted, and not named one by one.
+# Lines or texts that a message names one by one; it counts the rest.
 MOST_NAMED = 5
 MIDDLE = 0.5
 
 
 def load_model(models_uri: str, handle: str) -> Model:
-    """Loads a model by its handle, its seeds settled, without the samples that earlier runs attached.
+    """Load a model by its handle, with deduplicated seeds, without the samples that earlier runs attached.
 
     Raises:
-        HandleError: the handle is malformed; an UnknownModelError if no model has it (similar handles are offered).
+        HandleError: the handle is malformed; an UnknownModelError, with similar handles, if no model has it.
         NoTraitsError: the model's traits are still to be discovered.
         DefinitionError: there are mistakes in ``model.yaml`` or its sources; the error carries all of them.
         StoreError: the folder cannot be read.
@@ -52,8 +52,8 @@ def load_model(models_uri: str, handle: str) -> Model:
     if findings.problems:
         raise findings.make_error()
     texts = read_own_texts(folder, outline.text_sources)
-    read, why = outline.name_files() | {LABELLED_FILE, ADDED_FILE}, "no entry of `sources` in model.yaml names it"
-    skipped = [*findings.skipped, *(Skipped(f"{handle}/{name}", why) for name in files if name not in read)]
+    named, why = outline.name_files() | {LABELLED_FILE, ADDED_FILE}, "no entry of `sources` in model.yaml names it"
+    skipped = [*findings.skipped, *(Skipped(f"{handle}/{name}", why) for name in files if name not in named)]
     if sum(file.texts for file in texts.files) == MAX_READ:
         skipped.append(Skipped("sources of the type texts", f"the first {MAX_READ:,} texts are read, and no more"))
     shared = {item.name: getattr(outline, item.name) for item in fields(Model) if item.init}
@@ -61,10 +61,10 @@ def load_model(models_uri: str, handle: str) -> Model:
 
 
 def load_outline(models_uri: str, handle: str, document: str | None = None) -> Outline:
-    """Loads a model's definition without reading its sources; the outline may be without traits.
+    """Load a model's definition without reading its sources; the outline may have no traits.
 
     Args:
-        document: what is read in the place of its ``model.yaml``, such as an earlier version.
+        document: text to read instead of its ``model.yaml``, such as an earlier version.
 
     Raises:
         HandleError, DefinitionError, StoreError: as ``load_model``.
@@ -73,7 +73,7 @@ def load_outline(models_uri: str, handle: str, document: str | None = None) -> O
 
 
 def check_traits(outline: Outline) -> None:
-    """Checks that a model has traits to synthesize from.
+    """Check that a model has traits to synthesize from.
 
     Raises:
         NoTraitsError: the traits are still to be discovered.
@@ -86,13 +86,13 @@ def check_traits(outline: Outline) -> None:
 
 
 def deduplicate_seeds(model: Model) -> Model:
-    """Return the model with each text of a trait at most once among its seeds; the other seeds are ``skipped``.
+    """Return the model with at most one seed per text and trait; the other seeds are listed in ``skipped``.
 
-    Seeds of one text and trait contradict each other if their qualities lie on both sides of the middle: nobody can say
+    Seeds of one text and trait contradict each other if their qualities lie on both sides of the middle: it is unknown
     which is right, so they become ``conflicting_labels``. Otherwise the first one counts. A text for two traits is two
     seeds.
-    Texts are the same if their normal forms are, but on both sides of the middle only if case and punctuation are the
-    same too, since these may be what the trait is about.
+    Texts are equal if their normal forms are. On both sides of the middle, case and punctuation must be equal too,
+    since the trait may be about them.
     """
     groups = _group(model.seeds)
     conflicting_labels = [group for group in groups.values() if _contradict(group)]
@@ -110,21 +110,21 @@ def deduplicate_seeds(model: Model) -> Model:
 
 
 def list_handles(models_uri: str, namespace: str | None = None) -> list[str]:
-    """Lists the handles of a catalogue, or of one of its namespaces, sorted: folders that hold a ``model.yaml``.
+    """Return the sorted handles of a catalogue or of one namespace: folders with a ``model.yaml``.
 
     Raises:
         StoreError: the catalogue cannot be read.
     """
     try:
-        named = [name for name in list_folders(models_uri) if is_handle(name)]
+        handles = [name for name in list_folders(models_uri) if is_handle(name)]
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The models {models_uri} cannot be listed: {error}") from error
-    wanted = [name for name in named if namespace is None or name.split(".", 1)[0] == namespace]
-    return [path.partition("/")[0] for path in find_files(models_uri, [f"{name}/{MODEL_FILE}" for name in wanted])]
+    requested = [name for name in handles if namespace is None or name.split(".", 1)[0] == namespace]
+    return [path.partition("/")[0] for path in find_files(models_uri, [f"{name}/{MODEL_FILE}" for name in requested])]
 
 
 def has_model(models_uri: str, handle: str) -> bool:
-    """Whether a model of that handle exists, even if its definition has mistakes.
+    """Return whether a model with that handle exists, even if its definition has mistakes.
 
     Raises:
         StoreError: the catalogue cannot be read.
@@ -133,12 +133,12 @@ def has_model(models_uri: str, handle: str) -> bool:
 
 
 def locate_model(models_uri: str, handle: str) -> str:
-    """Returns the folder of a model."""
+    """Return the folder of a model."""
     return f"{models_uri.rstrip('/')}/{handle}"
 
 
 def list_sample_files(folder_uri: str) -> list[str]:
-    """Lists the files directly in a model's folder that may hold authored samples, sorted.
+    """Return the sorted names of files directly in a model's folder that may hold authored samples.
 
     Raises:
         StoreError: the folder cannot be read.
@@ -147,7 +147,7 @@ def list_sample_files(folder_uri: str) -> list[str]:
         infos = list_below(*open_folder(folder_uri))
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{folder_uri} cannot be listed: {error}") from error
-    return sorted(info.base_name for info in infos if info.is_file and info.base_name.endswith(SAMPLE_ENDINGS))
+    return sorted(info.base_name for info in infos if info.is_file and info.base_name.endswith(SAMPLE_EXTENSIONS))
 
 
 def _read_definition(models_uri: str, handle: str) -> bytes:
@@ -155,15 +155,15 @@ def _read_definition(models_uri: str, handle: str) -> bytes:
     content = read_authored(models_uri, handle, MODEL_FILE)
     if content is None:
         known = list_handles(models_uri)
-        offered = difflib.get_close_matches(handle, known, cutoff=NEAR_HANDLE_CUTOFF)
-        hint = f"Did you mean {' or '.join(offered)}?" if offered else f"There are: {name_some(known) or 'none'}"
+        similar = difflib.get_close_matches(handle, known, cutoff=NEAR_HANDLE_CUTOFF)
+        hint = f"Did you mean {' or '.join(similar)}?" if similar else f"There are: {name_some(known) or 'none'}"
         if handle in list_folders(models_uri):
             hint = f"Its folder exists, but has no {MODEL_FILE}"
         raise UnknownModelError(f"No model {handle!r} in {models_uri}. {hint}")
     return content
 
 
-# Cached by content: reading a definition takes a hundredth of the time that parsing it takes.
+# Cached by content: reading a definition takes a hundredth of the time of parsing it.
 @lru_cache(maxsize=1024)
 def _read_outline(handle: str, content: bytes) -> Outline:
     outline, findings = _parse_outline(handle, content)
@@ -173,7 +173,7 @@ def _read_outline(handle: str, content: bytes) -> Outline:
 
 
 def _parse_outline(handle: str, content: bytes) -> tuple[Outline, Findings]:
-    """Parses an outline, and collects every mistake of meaning in it.
+    """Parse an outline, and collect every mistake of meaning in it.
 
     Raises:
         DefinitionError: there are mistakes of form; the error carries all of them.
@@ -185,11 +185,11 @@ def _parse_outline(handle: str, content: bytes) -> tuple[Outline, Findings]:
 def _read_source(folder: str, source: Source, findings: Findings) -> list[Seed]:
     seeds, problems, empty = gather_lines(walk_lines(folder, source, buffer_bytes=WHOLE_BYTES))
     findings.problems += problems
-    findings.skipped += _name_left_out(source, empty)
+    findings.skipped += _list_skipped_lines(source, empty)
     return seeds
 
 
-def _name_left_out(source: Source, lines: Sequence[int]) -> Iterator[Skipped]:
+def _list_skipped_lines(source: Source, lines: Sequence[int]) -> Iterator[Skipped]:
     if source.type == "file" and lines:
         more = f" and {len(lines) - MOST_NAMED:,} more" if len(lines) > MOST_NAMED else ""
         numbers = f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines[:MOST_NAMED]))}{more}"

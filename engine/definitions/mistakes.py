@@ -1,4 +1,4 @@
-"""Validates what authors write in one pass of pydantic, and reports every mistake of form with its line."""
+"""Validate authored files in one pass of pydantic, and report every mistake of form with its line."""
 
 import difflib
 import math
@@ -13,17 +13,17 @@ from engine.domain.model import Skipped
 from engine.errors import DefinitionError, Problem
 from engine.text.formatting import shorten
 
-# From this similarity a spelling is offered as a suggestion: difflib's own default for close matches.
+# A spelling of this similarity or more is suggested: difflib's default for close matches.
 NEAR_SPELLING_CUTOFF = 0.6
-# From this similarity an unknown field is taken for a typo: other tools' fields lie below ("tags" is .6 like "traits").
+# An unknown field of this similarity or more counts as a typo; fields of other tools lie below ("tags"/"traits": 0.6).
 TYPO_CUTOFF = 0.75
-# Among more choices none is looked for: 3,000 wrong words compared with 3,000 choices took 16 seconds.
+# With more choices no spelling is suggested: comparing 3,000 wrong words with 3,000 choices took 16 seconds.
 MAX_COMPARED = 200
 NEGATIONS = ("un", "in", "im", "il", "ir", "dis", "non", "non-", "not ", "no ")
-# The longest value, and the longest list of names, that a message quotes, in characters.
+# Maximum length of a value and of a list of names in a message, in characters.
 MAX_QUOTED, MAX_LISTED = 80, 300
 
-# What is allowed, in plain words, by pydantic's name of the mistake. Mistakes of our own validators say it themselves.
+# Allowed values in plain words, by pydantic's error type. Our validators put the allowed values into their messages.
 _ALLOWED = {
     **dict.fromkeys(("missing", "union_tag_not_found"), "this field is required"),
     "json_invalid": "one JSON object ({error})",
@@ -46,36 +46,36 @@ Entries = TypeVar("Entries", bound=Sized)
 
 @dataclass(slots=True)
 class Findings:
-    """The mistakes and skipped parts that are collected while one file is read."""
+    """Mistakes and skipped parts, collected while one file is read."""
 
     document: Document
     problems: list[Problem] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
 
-    def add(self, path: Path, found: str, allowed: str, suggestion: str | None = None) -> None:
-        """Adds a mistake at a path of the file."""
+    def add(self, path: Path, given: str, allowed: str, suggestion: str | None = None) -> None:
+        """Add a mistake at a path of the file."""
         dotted = ".".join(str(part) for part in path if part != "[key]") or "file"
-        self.problems.append(Problem(self.document.name, self.document.line(path), dotted, found, allowed, suggestion))
+        self.problems.append(Problem(self.document.name, self.document.line(path), dotted, given, allowed, suggestion))
 
     def add_unknown(self, path: Path, value: object, what: str, choices: Collection[str]) -> None:
-        """Adds a value that is none of the choices; ``what`` says what they are."""
+        """Add a mistake for a value that is not among the choices; ``what`` describes them."""
         self.add(path, format_value(value), f"{what}: {format_names(choices)}", find_near_spelling(str(value), choices))
 
     def note_unknown(self, path: Path, known: Collection[str]) -> None:
-        """Adds a field that is none of the known ones: as skipped, or as a mistake where one of them was meant.
+        """Add an unknown field: as a mistake if it looks like a known one, otherwise as skipped.
 
-        It is meant if the word is its beginning, has its letters in another order, or is similar.
+        It looks like a known field if it is the part before "_", has the same letters in another order, or is similar.
         """
         word = str(path[-1])
-        alike = (name for name in known if name.startswith(f"{word}_") or sorted(name) == sorted(word))
-        if near := next(alike, None) or find_near_spelling(word, known, TYPO_CUTOFF):
+        similar = (name for name in known if name.startswith(f"{word}_") or sorted(name) == sorted(word))
+        if near := next(similar, None) or find_near_spelling(word, known, TYPO_CUTOFF):
             self.add(path, format_value(word), f"one of {', '.join(known)}", near)
         else:
             what = f"field {word!r} ({self.document.locate(path)})"
             self.skipped.append(Skipped(what, "not a field that is read here"))
 
     def add_errors(self, error: ValidationError) -> None:
-        """Adds every mistake that pydantic found."""
+        """Add every mistake that pydantic reports."""
         for item in error.errors(include_url=False):
             allowed, choices = _describe_allowed(item["type"], item.get("ctx", {}), item["msg"])
             if allowed == _ALLOWED["tuple_type"] and isinstance(item["input"], Fields):
@@ -85,33 +85,33 @@ class Findings:
                 path, given = (*path, "type"), given.get("type")
             if item["type"] == "extra_forbidden":
                 given = path[-1]
-            found = "nothing" if item["type"] == "missing" else format_value(given)
-            self.add(path, found, allowed, find_near_spelling(str(given), choices) if choices else None)
+            shown = "nothing" if item["type"] == "missing" else format_value(given)
+            self.add(path, shown, allowed, find_near_spelling(str(given), choices) if choices else None)
 
     def _drop_tags(self, path: Path) -> Path:
-        """Drops what pydantic says of a union, the ``type`` that an object has, behind the object's own path."""
+        """Drop the ``type`` that pydantic inserts after the path of an object of a union."""
         kept: list[str | int] = []
         value: Any = self.document.value
         for part in path:
             if isinstance(value, dict) and part not in value and part == value.get("type"):
                 continue
             kept.append(part)
-            is_there = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)
-            value = value[part] if is_there else None
+            exists = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)
+            value = value[part] if exists else None
         return tuple(kept)
 
     def make_error(self) -> DefinitionError:
-        """Makes the error of all mistakes: the file's own in the order of their lines, then those of its samples."""
-        own = self.document.name
+        """Return one error with all mistakes: first the file's, by line, then the mistakes of its samples."""
+        name = self.document.name
         return DefinitionError(
-            own, sorted(self.problems, key=lambda item: (item.line or 0) if item.file == own else math.inf)
+            name, sorted(self.problems, key=lambda item: (item.line or 0) if item.file == name else math.inf)
         )
 
 
 class Entry(BaseModel):
-    """An object of fields. A field without a value counts as one that is not there.
+    """An object of fields. A field without a value counts as missing.
 
-    An unknown field that is spelt nearly like a known one is a mistake; any other is noted as skipped.
+    An unknown field that is spelt nearly like a known one is a mistake; any other is reported as skipped.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -122,8 +122,8 @@ class Entry(BaseModel):
         known = list(cls.model_fields)
         if not isinstance(value, dict):
             raise ValueError(f"an object of fields: {', '.join(known)}")
-        says_nothing = "extra" not in cls.model_config
-        if isinstance(value, Fields) and isinstance(findings := info.context, Findings) and says_nothing:
+        is_open = "extra" not in cls.model_config
+        if isinstance(value, Fields) and isinstance(findings := info.context, Findings) and is_open:
             for word in value:
                 if word not in known:
                     findings.note_unknown((*value.path, word), known)
@@ -131,13 +131,13 @@ class Entry(BaseModel):
 
 
 class ClosedEntry(Entry):
-    """An object in which an unknown field is a mistake."""
+    """An object of fields that reports every unknown field as a mistake."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 def validate_document(document: Document, kind: type[Kind]) -> tuple[Kind, Findings]:
-    """Validates the values of a file, and returns them with findings that have no mistakes, only skipped parts.
+    """Validate a file; return its values, and findings with the skipped parts and no mistakes.
 
     Raises:
         DefinitionError: there are mistakes of form; the error carries all of them.
@@ -154,10 +154,10 @@ def validate_document(document: Document, kind: type[Kind]) -> tuple[Kind, Findi
 
 
 def check_entries(value: Entries) -> Entries:
-    """Checks that there are entries, once all of them are right; pydantic would count only those that are right.
+    """Check that there is an entry. It runs after each entry's validation: pydantic would count the valid ones only.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there is none.
     """
     if not value:
         raise ValueError("at least one entry")
@@ -165,33 +165,33 @@ def check_entries(value: Entries) -> Entries:
 
 
 def as_texts(value: object) -> object:
-    """Takes one text for a list of one."""
+    """Wrap a single text into a tuple; return any other value unchanged."""
     return (value,) if isinstance(value, str) else value
 
 
 def find_near_spelling(word: str, choices: Collection[str], cutoff: float = NEAR_SPELLING_CUTOFF) -> str | None:
-    """Finds the choice that is spelt most like a word, in any case; None if none is similar enough.
+    """Return the choice with the spelling nearest to a word, ignoring case; None if none is similar enough.
 
-    One that says the opposite, such as “polite” of “impolite”, is not what was meant.
+    A word's opposite, such as “polite” for “impolite”, is never suggested.
     """
     if len(choices) > MAX_COMPARED:
         return None
-    folded, found = {choice.casefold(): choice for choice in choices}, word.casefold()
-    opposites = {prefix + found for prefix in NEGATIONS}
-    opposites |= {found.removeprefix(prefix) for prefix in NEGATIONS if found.startswith(prefix)}
-    near = difflib.get_close_matches(found, [name for name in folded if name not in opposites], 1, cutoff)
+    folded, lowered = {choice.casefold(): choice for choice in choices}, word.casefold()
+    opposites = {prefix + lowered for prefix in NEGATIONS}
+    opposites |= {lowered.removeprefix(prefix) for prefix in NEGATIONS if lowered.startswith(prefix)}
+    near = difflib.get_close_matches(lowered, [name for name in folded if name not in opposites], 1, cutoff)
     return folded[near[0]] if near else None
 
 
 def format_value(value: object) -> str:
-    """Formats a value for a message, shortened to ``MAX_QUOTED`` characters."""
+    """Format a value for a message, shortened to ``MAX_QUOTED`` characters."""
     if isinstance(value, dict | list | tuple):
         return "an object" if isinstance(value, dict) else f"a list of {len(value)}"
     return "nothing" if value is None else shorten(repr(value), MAX_QUOTED)
 
 
 def format_names(names: Collection[str]) -> str:
-    """Lists names for a message, shortened to ``MAX_LISTED`` characters."""
+    """Join names for a message, shortened to ``MAX_LISTED`` characters."""
     return shorten(", ".join(names), MAX_LISTED)
 
 

@@ -1,4 +1,4 @@
-"""Builds a model's outline: what ``model.yaml`` says, before any of the files that hold its samples is read."""
+"""Build a model's outline from ``model.yaml`` alone, before any file of samples is read."""
 
 import posixpath
 import unicodedata
@@ -14,15 +14,15 @@ from engine.domain.model import Brief, Length, Model, OwnScenarios, Question, Tr
 from engine.errors import Problem
 from engine.text.words import fold, fold_look, fold_name
 
-# Read after all sources, without an entry in `sources`: what `exemplars add` writes, and what is added over HTTP.
+# Files written by `exemplars add` and by additions over HTTP. They are read last and need no entry in `sources`.
 LABELLED_FILE, ADDED_FILE = "labelled.jsonl", "added.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class Outline(Model):
-    """A model whose sources nobody has read; without traits and sources too while its traits are to be discovered.
+    """A model without the content of its sources. Traits and sources are empty while the traits are to be discovered.
 
-    ``text_sources`` are those of the type ``texts``, which have no samples, and ``sources`` all others.
+    ``text_sources`` are the sources of the type ``texts``, which have no samples; ``sources`` are all others.
     """
 
     traits: tuple[Trait, ...] = ()
@@ -30,12 +30,12 @@ class Outline(Model):
     text_sources: tuple[Source, ...] = ()
 
     def name_files(self) -> set[str]:
-        """Names the files of the entries of ``sources``."""
+        """Return the normalized paths of the files that ``sources`` names."""
         return {posixpath.normpath(source.path) for source in (*self.sources, *self.text_sources)}
 
 
 def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
-    """Builds an outline from fields of the right form, and adds the mistakes of meaning in them to ``findings``."""
+    """Build an outline from validated fields, and add their mistakes of meaning to ``findings``."""
     traits = _make_traits(entry, findings)
     sources = make_sources(handle, entry, traits, findings)
     for source in sources:
@@ -60,19 +60,19 @@ def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
 
 
 def make_added_source(outline: Outline, file: str = ADDED_FILE) -> Source:
-    """Makes the source of a file that holds added samples, whose fields are those of ``name_added_field``."""
+    """Return the source for a file of added samples; ``name_added_field`` names its fields."""
     name = f"{outline.handle}/{file}"
     mapping = {name_added_field(trait.key): trait for trait in outline.traits}
     return Source("jsonl", file, name, mapping, (name, None, "file"))
 
 
 def list_sources(outline: Outline, files: Collection[str]) -> tuple[Source, ...]:
-    """The sources of a model in order; the last are the files of added samples, where there are any without an entry.
+    """Return the sources of a model in order, followed by existing files of added samples that have no entry.
 
-    The author's file is the last, so that the number of no other source changes when it is made: a cursor has that.
+    The author's file is last, so that creating it does not renumber other sources: cursors contain these numbers.
 
     Args:
-        files: those in the model's folder, as ``list_sample_files`` has them.
+        files: files in the model's folder, from ``list_sample_files``.
     """
     if not outline.traits:
         return outline.sources
@@ -81,7 +81,7 @@ def list_sources(outline: Outline, files: Collection[str]) -> tuple[Source, ...]
 
 
 def name_added_field(trait: str) -> str:
-    """Names the field that labels a trait in an added line: its key, unless the line has another field so named."""
+    """Return the field for a trait's label in an added line: its key, prefixed if the line uses that name already."""
     return f"trait {trait}" if trait in (CONTENT, SOURCE_URL) else trait
 
 
@@ -103,18 +103,18 @@ def _make_traits(entry: ModelEntry, findings: Findings) -> dict[str, Trait]:
                 findings.add(("traits", index, field_name), format_value(label), allowed)
         if fold_look(positive) == fold_look(negative):
             letters = sorted(set(fold(positive)) ^ set(fold(negative)))
-            only = format_names([unicodedata.name(letter, ascii(letter)) for letter in letters])
-            found = f"{format_value(negative)}{f', which differs by {only} alone' if only else ''}"
+            names_of_letters = format_names([unicodedata.name(letter, ascii(letter)) for letter in letters])
+            difference = f", which differs by {names_of_letters} alone" if names_of_letters else ""
             allowed = "a label that a reader can tell from positive_label"
-            findings.add(("traits", index, "negative_label"), found, allowed)
+            findings.add(("traits", index, "negative_label"), format_value(negative) + difference, allowed)
         derived = {"name": name, "positive_label": positive, "negative_label": negative}
-        said = item.model_dump(exclude={"kind", *derived}, exclude_none=True)
-        traits[item.key] = Trait(**said | derived)
+        given = item.model_dump(exclude={"kind", *derived}, exclude_none=True)
+        traits[item.key] = Trait(**given | derived)
     return traits
 
 
 def _name_poles(item: TraitEntry, name: str) -> tuple[str, str]:
-    """Returns the positive and the negative label; the opposite of a label is derived where it is not given."""
+    """Return the positive and the negative label; a missing label is derived from the other one, name or type."""
     positive, negative = item.positive_label, item.negative_label
     derived = {
         "spectrum": (f"Not {negative.lower()}" if negative else name, f"Not {(positive or name).lower()}"),

@@ -1,4 +1,4 @@
-"""Reads the suites of expectations that authors write: those of the whole catalogue, and that of one model.
+"""Read the suites of expectations that authors write: those of the whole catalogue, and that of one model.
 
 An expectation is data: nothing that it says is evaluated, fetched or opened. Great Expectations makes every condition
 an expression of ``DataFrame.query``, which runs Python, and takes queries, and JSON schemas that name addresses. So
@@ -89,7 +89,7 @@ class SuiteEntry(ClosedEntry):
 
 
 def read_own_suites(settings: Settings, handle: str) -> tuple[OwnSuite, ...]:
-    """Reads the suites that a model's runs are held against: the catalogue's by their file names, then its own.
+    """Read the suites that a model's runs are held against: the catalogue's by their file names, then its own.
 
     Here it is told that they are data, and nothing that they say is evaluated; ``expectations.own_suites`` asks Great
     Expectations whether it knows them.
@@ -109,7 +109,7 @@ def read_own_suites(settings: Settings, handle: str) -> tuple[OwnSuite, ...]:
 
 
 def read_model_suite(models_uri: str, handle: str) -> list[OwnSuite]:
-    """Reads the suite in a model's folder; none if there is no such file.
+    """Read the suite in a model's folder; none if there is no such file.
 
     Raises:
         DefinitionError, StoreError: as ``read_own_suites``.
@@ -119,7 +119,7 @@ def read_model_suite(models_uri: str, handle: str) -> list[OwnSuite]:
 
 
 def parse_suite(place: str, content: bytes) -> OwnSuite:
-    """Parses the content of a file into a suite.
+    """Parse the content of a file into a suite.
 
     Raises:
         DefinitionError: it is no suite; the error carries all mistakes of form.
@@ -231,7 +231,7 @@ def _check_column(value: Any, at: Path, findings: Findings) -> None:
 
 
 def _check_parameters(value: Any, at: Path, findings: Findings) -> None:
-    """Checks what the value names as ``{"$PARAMETER": name}``: Great Expectations would calculate with the name."""
+    """Check what the value names as ``{"$PARAMETER": name}``: Great Expectations would calculate with the name."""
     if isinstance(value, dict) and "$PARAMETER" in value:
         if {*value} != {"$PARAMETER"} or value["$PARAMETER"] not in PARAMETERS:
             found = format_value(value["$PARAMETER"]) if len(value) == 1 else "further fields beside $PARAMETER"

@@ -1,4 +1,4 @@
-"""Tells which expectations of an author look at each row alone: such a rule rejects a row, which is asked for again.
+"""Tell which expectations of an author look at each row alone: such a rule rejects a row, which is asked for again.
 
 All others judge a set as a whole, at the gate. There the rules of rows hold too.
 """
@@ -44,7 +44,7 @@ class Rule:
 
 
 def describe_rules(suites: Sequence[OwnSuite]) -> tuple[Rule, ...]:
-    """Describes the expectations of suites, in their order."""
+    """Describe the expectations of suites, in their order."""
     return tuple(
         Rule(suite.name, item["meta"].get("says") or item.get("description") or item["type"], is_row_rule(item))
         for suite in suites

@@ -1,4 +1,4 @@
-"""Reads the scenario packs of ``data/scenarios/``: lists of subjects, audiences and forms, and lengths for all."""
+"""Read the scenario packs of ``data/scenarios/``: lists of subjects, audiences and forms, and lengths for all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ class Packs:
 # Cached for all runs of the process: parsing the YAML takes 70 ms.
 @cache
 def load_packs(folder: Path) -> Packs:
-    """Loads the scenario packs of a folder.
+    """Load the scenario packs of a folder.
 
     Raises:
         DefinitionError: a file is not a pack, or the lengths or the fallback pack are missing.

@@ -1,4 +1,4 @@
-"""Defines the fields of ``model.yaml``, with the JSON Schema by which editors complete them.
+"""Define the fields of ``model.yaml``, with the JSON Schema by which editors complete them.
 
 The text below a field is its description in the JSON Schema and in the file that ``exemplars new`` writes.
 """
@@ -295,6 +295,6 @@ class ModelEntry(DescribedEntry):
 
 
 def format_schema() -> str:
-    """Formats the JSON Schema of ``model.yaml``; docs/reference/schemas has it, and a test compares."""
+    """Format the JSON Schema of ``model.yaml``; docs/reference/schemas has it, and a test compares."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **ModelEntry.model_json_schema()}
     return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"

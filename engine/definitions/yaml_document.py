@@ -1,4 +1,4 @@
-"""Parses YAML as the catalogue uses it: all values as plain text, each with its line number."""
+"""Parse YAML as the catalogue uses it: all values as plain text, each with its line number."""
 
 import os
 from dataclasses import dataclass
@@ -36,13 +36,13 @@ class Document:
     lines: dict[Path, int]
 
     def line(self, path: Path) -> int | None:
-        """Returns the line of a path, or of its nearest parent that is in the file."""
+        """Return the line of a path, or of its nearest parent that is in the file."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path)
 
     def locate(self, path: Path) -> str:
-        """Returns the file and line of a path, as messages have them."""
+        """Return the file and line of a path, as messages have them."""
         return f"{self.name}:{self.line(path) or 1}"
 
 
@@ -79,7 +79,7 @@ def read_authored(models_uri: str, handle: str, name: str) -> bytes | None:
 # A run reads its model and the effort dial several times: reading takes a hundredth of the time that parsing takes.
 @lru_cache(maxsize=32)
 def parse_yaml(name: str, content: bytes) -> Document:
-    """Parses a YAML file; nothing in it is evaluated, so a number stays the text that it is written as.
+    """Parse a YAML file; nothing in it is evaluated, so a number stays the text that it is written as.
 
     Raises:
         DefinitionError: the file is not UTF-8, not YAML, over 1 MiB, nested too deeply, has anchors or a field twice.

@@ -1,4 +1,4 @@
-"""Reads language tags (BCP 47, RFC 5646): ``model.yaml`` and the decision for a model name languages by them."""
+"""Read language tags (BCP 47, RFC 5646): ``model.yaml`` and the decision for a model name languages by them."""
 
 from contextlib import suppress
 from functools import cache
@@ -14,7 +14,7 @@ _CODES = {"nb": "no", "nn": "no", "fil": "tl", "yue": "zh", "wuu": "zh", "ary": 
 
 
 def parse_tag(text: str) -> str:
-    """Returns a tag in its canonical form: ``de_de`` is ``de-DE``, ``iw`` is ``he``.
+    """Return a tag in its canonical form: ``de_de`` is ``de-DE``, ``iw`` is ``he``.
 
     Raises:
         ValueError: it is not a tag of a language; the message says what is allowed, and the tag of a name such as
@@ -33,24 +33,24 @@ def parse_tag(text: str) -> str:
 
 @cache
 def name_tag(tag: str) -> str:
-    """Returns the English name of a tag's language, with its script and region: "Portuguese (Brazil)"."""
+    """Return the English name of a tag's language, with its script and region: "Portuguese (Brazil)"."""
     return langcodes.Language.get(tag).display_name()
 
 
 @cache
 def find_code(tag: str) -> str:
-    """Returns the code of ISO 639 by which word lists and detectors know a language: ``zh`` of ``cmn-Hant``."""
+    """Return the code of ISO 639 by which word lists and detectors know a language: ``zh`` of ``cmn-Hant``."""
     code = langcodes.Language.get(tag).prefer_macrolanguage().language or tag
     return _CODES.get(code, code)
 
 
 def find_script(tag: str) -> str:
-    """Returns the script of ISO 15924 that a tag names, else the one that its language is most likely written in."""
+    """Return the script of ISO 15924 that a tag names, else the one that its language is most likely written in."""
     return langcodes.Language.get(tag).maximize().script or ""
 
 
 def name_script(script: str) -> str:
-    """Returns the English name of a script's code of ISO 15924; any other name of a script unchanged."""
+    """Return the English name of a script's code of ISO 15924; any other name of a script unchanged."""
     return langcodes.Language.make(script=script).script_name() if len(script) == 4 else script
 
 

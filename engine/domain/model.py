@@ -1,4 +1,4 @@
-"""Defines a model with its traits, brief, seeds and suites of expectations, as one frozen value."""
+"""Define a model with its traits, brief, seeds and suites of expectations, as one frozen value."""
 
 import hashlib
 import heapq
@@ -66,11 +66,11 @@ class Trait:
         return self.description, *self.positive_paraphrase, *self.negative_paraphrase
 
     def label(self, pole: Pole) -> str:
-        """Returns the label of a pole."""
+        """Return the label of a pole."""
         return self.positive_label if pole == "positive" else self.negative_label
 
     def paraphrase(self, pole: Pole) -> tuple[str, ...]:
-        """Returns the author's paraphrases of a pole, possibly none."""
+        """Return the author's paraphrases of a pole, possibly none."""
         return self.positive_paraphrase if pole == "positive" else self.negative_paraphrase
 
 
@@ -184,7 +184,7 @@ class OwnSuite:
         return expectations
 
     def restrict(self, expectations: Sequence[Mapping[str, Any]]) -> "OwnSuite":
-        """Returns the suite with some of its expectations alone."""
+        """Return the suite with some of its expectations alone."""
         return replace(self, content=json.dumps({"name": self.name, "expectations": expectations}))
 
 
@@ -255,11 +255,11 @@ class Model:
         return (*self.seeds, *self.conflicting_labels)
 
     def sample_seeds(self, count: int) -> tuple[Seed, ...]:
-        """Returns at most ``count`` seeds, spread evenly over the files."""
+        """Return at most ``count`` seeds, spread evenly over the files."""
         return self.seeds[:: max(1, -(-len(self.seeds) // count))]
 
     def seeds_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
-        """Returns the authored samples of one trait whose quality is exactly that of the pole.
+        """Return the authored samples of one trait whose quality is exactly that of the pole.
 
         Of more than ``MAX_SEEDS_PER_POLE`` they are those with the least SHA-256.
         """
@@ -276,25 +276,25 @@ class Model:
         return self._seeds_at.get((trait, pole), ())
 
     def examples_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
-        """Returns what ``seeds_at`` does, and after it what a person has accepted there in earlier reviews."""
+        """Return what ``seeds_at`` does, and after it what a person has accepted there in earlier reviews."""
         reviewed = (seed for seed in self.reviewed if (seed.trait, seed.pole) == (trait, pole))
         return (*self.seeds_at(trait, pole), *reviewed)
 
     def draw_seeds(self) -> tuple[Seed, ...]:
-        """Returns all seeds, those at a pole as ``seeds_at`` draws them."""
+        """Return all seeds, those at a pole as ``seeds_at`` draws them."""
         if len(self.seeds) <= MAX_SEEDS_PER_POLE:
             return self.seeds
         drawn = {id(seed) for trait, pole in self.poles for seed in self.seeds_at(trait, pole)}
         return tuple(seed for seed in self.seeds if seed.pole is None or id(seed) in drawn)
 
     def without_stored(self) -> "Model":
-        """Returns the model with no stored samples and only some seeds and texts: few enough to be pickled."""
+        """Return the model with no stored samples and only some seeds and texts: few enough to be pickled."""
         texts = OwnTexts(self.texts.files, self.texts.drawn[:MAX_PLANNED])
         return replace(self, seeds=self.draw_seeds(), texts=texts, attached=(), held_out=())
 
 
 def check_handle(handle: str) -> str:
-    """Returns the handle if it is well formed.
+    """Return the handle if it is well formed.
 
     Raises:
         HandleError: it is not ``<namespace>.<name>`` of lower-case letters, digits and hyphens.
@@ -314,5 +314,5 @@ def is_handle(text: str) -> bool:
 
 
 def digest_text(text: str) -> str:
-    """Returns the SHA-256 of the UTF-8 text, in hexadecimal."""
+    """Return the SHA-256 of the UTF-8 text, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()

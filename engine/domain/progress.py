@@ -1,4 +1,4 @@
-"""Defines the events by which a run reports its progress, and by whom they are heard."""
+"""Define the events by which a run reports its progress, and by whom they are heard."""
 
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -127,7 +127,7 @@ class Progress(Protocol):
     """Receives a run's events."""
 
     def report(self, event: Event) -> None:
-        """Takes one event; it must neither raise nor block."""
+        """Take one event; it must neither raise nor block."""
 
 
 # What the command that runs the flow of this context has for its events; None where no command shows them.

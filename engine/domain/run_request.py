@@ -39,7 +39,7 @@ class RunRequest:
 
 
 def check_choices(synth_type: str, effort: str | None, per_pole: int | None = None, batch: str = "none") -> None:
-    """Checks what is to be chosen of a few, and how many exemplars of a pole.
+    """Check what is to be chosen of a few, and how many exemplars of a pole.
 
     Raises:
         InputError: one of them is unknown, or out of range.

@@ -1,4 +1,4 @@
-"""Defines exemplars, what came back for a cell, and the rows and columns in which Parquet files store them."""
+"""Define exemplars, what came back for a cell, and the rows and columns in which Parquet files store them."""
 
 import hashlib
 import json
@@ -83,7 +83,7 @@ class Scenario:
     length: str
 
     def to_json(self) -> str:
-        """Writes the scenario as JSON for the ``scenario`` column."""
+        """Write the scenario as JSON for the ``scenario`` column."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
@@ -138,13 +138,13 @@ class RunStamp:
 
 
 def count_reasons(exemplars: Iterable[Exemplar]) -> dict[Reason, int]:
-    """Counts exemplars by reason, what is to spare too: the most frequent reason first, those of one count by name."""
+    """Count exemplars by reason, what is to spare too: the most frequent reason first, those of one count by name."""
     counts = Counter(exemplar.reason for exemplar in exemplars if exemplar.reason)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
-    """Makes the row of an exemplar; its ``id`` depends on handle, trait and text alone (the key where no text is)."""
+    """Make the row of an exemplar; its ``id`` depends on handle, trait and text alone (the key where no text is)."""
     text = exemplar.text
     return Row(
         id=make_id(stamp.handle, exemplar.trait, exemplar.key if text is None else text),
@@ -173,19 +173,19 @@ def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
 
 
 def make_own_row(handle: str, seed: Seed) -> Row:
-    """Makes the columns of an author's own sample that say what it is, and ``source_url``, which no stored one has."""
+    """Make the columns of an author's own sample that say what it is, and ``source_url``, which no stored one has."""
     said = {name: getattr(seed, name) for name in ("trait", "text", "quality", "source_url")}
     return Row(id=make_id(handle, seed.trait, seed.text), provenance="authored", content_sha256=seed.sha256, **said)
 
 
 def make_id(handle: str, trait: str, text: str) -> int:
-    """Returns 53 bits of the SHA-256 of handle, trait and text: a number that every JSON client reads exactly."""
+    """Return 53 bits of the SHA-256 of handle, trait and text: a number that every JSON client reads exactly."""
     digest = hashlib.sha256("\0".join((handle, trait, text)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 11
 
 
 def make_sample_table(rows: Iterable[Row]) -> pa.Table:
-    """Makes the table of ``samples.parquet``, with the columns and types of ``SAMPLE_SCHEMA``.
+    """Make the table of ``samples.parquet``, with the columns and types of ``SAMPLE_SCHEMA``.
 
     Raises:
         pa.ArrowInvalid: a column that is not nullable has a null.
@@ -199,7 +199,7 @@ def make_sample_table(rows: Iterable[Row]) -> pa.Table:
 
 
 def make_rejected_table(rows: Iterable[Row]) -> pa.Table:
-    """Makes the table of ``rejected.pq``: the columns of ``samples.parquet``, all nullable, and ``reason``."""
+    """Make the table of ``rejected.pq``: the columns of ``samples.parquet``, all nullable, and ``reason``."""
     return pa.Table.from_pylist(list(rows), schema=REJECTED_SCHEMA)
 
 

@@ -1,4 +1,4 @@
-"""Defines the texts that an author has without labels: what the model is for, and no samples of it."""
+"""Define the texts that an author has without labels: what the model is for, and no samples of it."""
 
 from bisect import bisect_left
 from dataclasses import dataclass

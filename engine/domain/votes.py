@@ -1,4 +1,4 @@
-"""Defines the chat judge's votes on a text, decides their outcome, and counts how often votes disagree."""
+"""Define the chat judge's votes on a text, decides their outcome, and counts how often votes disagree."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Vote:
         return None if self.answer in ("neither", "invalid") else int(self.answer != self.first)
 
     def to_entry(self) -> dict[str, object]:
-        """Returns the vote as an entry of the ``judge_votes`` column."""
+        """Return the vote as an entry of the ``judge_votes`` column."""
         entry: dict[str, object] = {"judge": self.judge, "vote": self.answer, "order": f"{self.first} first"}
         entry |= {} if self.probability is None else {"probability": self.probability}
         entry |= {} if self.sense is None else {"sense": self.sense}
@@ -56,7 +56,7 @@ class VoteCounts:
 
 
 def decide(votes: Sequence[Vote], wanted: int) -> Outcome | None:
-    """Decides the outcome of the votes cast so far, out of ``wanted``; None while later votes can still change it.
+    """Decide the outcome of the votes cast so far, out of ``wanted``; None while later votes can still change it.
 
     A pole needs more than half of ``wanted``. If all votes named the same position though the poles were swapped
     between them, the judge shows position bias and the outcome is "neither" (Zheng et al. 2023, section 3.4).
@@ -78,7 +78,7 @@ def shows_position_bias(votes: Sequence[Vote]) -> bool:
 
 
 def count_votes(ballots: Iterable[Sequence[Vote]]) -> VoteCounts:
-    """Counts the votes on all texts; a text without votes does not count."""
+    """Count the votes on all texts; a text without votes does not count."""
     cast = [votes for votes in ballots if votes]
     every = [vote for votes in cast for vote in votes]
     return VoteCounts(

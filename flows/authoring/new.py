@@ -26,7 +26,7 @@ Read = TypeVar("Read")
 
 
 def begin_model(settings: Settings, handle: str, blank: bool) -> None:
-    """Writes a new model into the catalogue, prints the path of its ``model.yaml``, and says what to do next.
+    """Write a new model into the catalogue, prints the path of its ``model.yaml``, and says what to do next.
 
     Args:
         blank: asks no questions, at a terminal too.
@@ -65,7 +65,7 @@ def begin_model(settings: Settings, handle: str, blank: bool) -> None:
 
 
 def _ask(handle: str) -> Answers:
-    """Puts the five questions; the first without an answer leaves the example.
+    """Put the five questions; the first without an answer leaves the example.
 
     Raises:
         RunInterruptedError: they were broken off.
@@ -109,7 +109,7 @@ def _ask_examples(pole: PoleAnswer) -> PoleAnswer:
 
 
 def _put(prompt: str, read: Callable[[str], Read]) -> Read:
-    """Puts a question until its answer can be read.
+    """Put a question until its answer can be read.
 
     Raises:
         EOFError: there is no more input.

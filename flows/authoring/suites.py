@@ -1,4 +1,4 @@
-"""Checks the expectations of authors, those for all models and those for one, while a model is validated."""
+"""Check the expectations of authors, those for all models and those for one, while a model is validated."""
 
 from collections.abc import Sequence
 

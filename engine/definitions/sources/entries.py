@@ -1,4 +1,4 @@
-"""Makes the sources of a model of the entries of ``sources`` in ``model.yaml``, and reads them line by line."""
+"""Make the sources of a model of the entries of ``sources`` in ``model.yaml``, and reads them line by line."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -53,13 +53,13 @@ class Source:
         return frozenset(mapped | {trait.key for trait, _ in self.labels})
 
     def locate(self, seed: Seed) -> str:
-        """Says where an author takes a sample out: its line or, of an ordinary text, the entry of ``model.yaml``."""
+        """Say where an author takes a sample out: its line or, of an ordinary text, the entry of ``model.yaml``."""
         file, line, name = self.place
         return f"{file}:{line} ({name} draws {seed.place})" if self.type == "noise" else seed.place
 
 
 def walk_source(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
-    """Yields the lines of a source from the line ``start``.
+    """Yield the lines of a source from the line ``start``.
 
     Raises:
         DefinitionError: a line that was read is wrong, or the source cannot be found.
@@ -72,7 +72,7 @@ def walk_source(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
 
 
 def walk_lines(folder: str, source: Source, start: int = 1, buffer_bytes: int = BUFFER_BYTES) -> Iterator[Line]:
-    """Yields the lines of a source, right ones and wrong ones, from the line ``start``.
+    """Yield the lines of a source, right ones and wrong ones, from the line ``start``.
 
     Args:
         buffer_bytes: how much is read at once; of an object store each time is a request.
@@ -96,7 +96,7 @@ def walk_lines(folder: str, source: Source, start: int = 1, buffer_bytes: int = 
 
 @contextmanager
 def locating(folder: str, source: Source, below: str = "", or_folder: bool = False) -> Iterator[_Location]:
-    """Gives the file system and path of a source, or of a file ``below`` it; not to be found is a mistake of its entry.
+    """Give the file system and path of a source, or of a file ``below`` it; not to be found is a mistake of its entry.
 
     Raises:
         DefinitionError, StoreError: as ``walk_source``; of what is read in the block too.
@@ -128,7 +128,7 @@ def read_version(folder: str, source: Source) -> Version:
 def make_sources(
     handle: str, entry: schema.ModelEntry, traits: Mapping[str, Trait], findings: Findings
 ) -> tuple[Source, ...]:
-    """Makes the sources that are read, and adds mistakes in them and what is skipped to ``findings``.
+    """Make the sources that are read, and adds mistakes in them and what is skipped to ``findings``.
 
     Args:
         traits: those of the model by their keys; none while they are to be discovered.
@@ -168,7 +168,7 @@ class _Maker:
         return Source(source.type, source.path, name, mapping, place, column=column)
 
     def _make_noise(self, source: schema.NoiseEntry) -> Source | None:
-        """Makes the source of ordinary texts; None if the model has no topic, or there are none in the language."""
+        """Make the source of ordinary texts; None if the model has no topic, or there are none in the language."""
         labels = tuple((trait, 0.0) for trait in self.traits.values() if trait.type == "topic")
         if not labels:
             return self._skip("noise", None, "the model has no topic that ordinary texts could lie outside of")
@@ -199,7 +199,7 @@ class _Maker:
         return self.findings.document.name, self.findings.document.line(path), ".".join(map(str, path))
 
     def _resolve_mapping(self, source: schema.LinesEntry) -> tuple[Mapping[str, Trait | None], str]:
-        """Resolves which field of a line feeds which trait, and which has the text.
+        """Resolve which field of a line feeds which trait, and which has the text.
 
         Where nothing is said of them, each trait's own key is the field.
         """
@@ -213,7 +213,7 @@ class _Maker:
         return ({name: targets.get(name) for name in entries} if entries else self.traits), column
 
     def _resolve_labels(self, source: schema.TextEntry) -> tuple[unlabelled.FixedLabel, ...]:
-        """Resolves the qualities that all passages have; without a mapping 1 for the model's only trait."""
+        """Resolve the qualities that all passages have; without a mapping 1 for the model's only trait."""
         mapping = source.mapping
         if mapping is None:
             if len(self.traits) > 1:

@@ -1,4 +1,4 @@
-"""Reads authored samples: the lines of a JSONL or CSV file become seeds (the platform's contract, section 3)."""
+"""Read authored samples: the lines of a JSONL or CSV file become seeds (the platform's contract, section 3)."""
 
 import csv
 import io
@@ -68,7 +68,7 @@ def walk_labelled(
     text_field: str = CONTENT,
     needs_label: bool = True,
 ) -> Generator[Line, None, None]:
-    """Yields the lines of a CSV or JSONL file one by one from that of the number ``start``.
+    """Yield the lines of a CSV or JSONL file one by one from that of the number ``start``.
 
     Args:
         text_field: the field that holds the text.
@@ -84,7 +84,7 @@ def walk_labelled(
 
 
 def gather_lines(lines: Iterable[Line], most_mistakes: float = math.inf) -> tuple[list[Seed], list[Problem], list[int]]:
-    """Collects all seeds, all mistakes, and the numbers of lines with neither; of a file that breaks off its mistake.
+    """Collect all seeds, all mistakes, and the numbers of lines with neither; of a file that breaks off its mistake.
 
     Args:
         most_mistakes: after more no line is read: what is no table at all may have a million.
@@ -106,7 +106,7 @@ def gather_lines(lines: Iterable[Line], most_mistakes: float = math.inf) -> tupl
 
 
 def read_fields(stream: BinaryIO, is_csv: bool) -> list[str]:
-    """Reads the field names of a file, from CSV's header or the first JSON objects; none if it has neither."""
+    """Read the field names of a file, from CSV's header or the first JSON objects; none if it has neither."""
     if is_csv:
         with suppress(csv.Error, DefinitionError), opening_text("", stream, "") as text:
             return next(filter(None, _open_csv(text, {CONTENT, TEXT})), [])
@@ -116,7 +116,7 @@ def read_fields(stream: BinaryIO, is_csv: bool) -> list[str]:
 
 
 def parse_quality(value: object, trait: Trait) -> float | None:
-    """Parses a quality in [0, 1] from a number, a pole label or a quality word; None if it is none of these.
+    """Parse a quality in [0, 1] from a number, a pole label or a quality word; None if it is none of these.
 
     JSON and CSV mean the same: 1 and "1", true and "true". Of a trait with a label that is a quality word of something
     else ("Low" as the positive one), no quality word counts but its labels.
@@ -129,7 +129,7 @@ def parse_quality(value: object, trait: Trait) -> float | None:
 
 
 def parse_number(word: str) -> float | None:
-    """Parses what reads as a number in any script, with a decimal comma too; None if it is none."""
+    """Parse what reads as a number in any script, with a decimal comma too; None if it is none."""
     try:
         return float(fold_name(word).replace(",", "."))
     except ValueError:
@@ -137,7 +137,7 @@ def parse_number(word: str) -> float | None:
 
 
 def list_qualities(trait: Trait) -> str:
-    """Lists for a message what ``parse_quality`` takes."""
+    """List for a message what ``parse_quality`` takes."""
     words = ", or a word like good, mixed or poor" if "good" in _name_qualities(trait) else ""
     return f"{trait.positive_label!r}, {trait.negative_label!r}, a number in [0, 1]{words}"
 
@@ -156,7 +156,7 @@ def opening_text(name: str, stream: BinaryIO, allowed: str) -> Iterator[io.TextI
 
 
 def walk_objects(name: str, stream: BinaryIO) -> Generator[tuple[int, Entry], None, None]:
-    """Yields the objects of a JSONL file, each with the number of its line; blank lines are skipped."""
+    """Yield the objects of a JSONL file, each with the number of its line; blank lines are skipped."""
     stream.seek(0)
     for number, raw in enumerate(stream, 1):
         if not raw.strip():
@@ -174,7 +174,7 @@ def walk_objects(name: str, stream: BinaryIO) -> Generator[tuple[int, Entry], No
 
 
 def walk_rows(name: str, stream: BinaryIO, needed: Collection[str]) -> Generator[tuple[int, Entry], None, None]:
-    """Yields the rows of a CSV file that are not empty, each with the number of its first line, without empty cells.
+    """Yield the rows of a CSV file that are not empty, each with the number of its first line, without empty cells.
 
     Args:
         needed: the columns that the header has to have, by which it is found what separates the cells.

@@ -1,4 +1,4 @@
-"""Reads an author's own texts, which have no labels: of CSV, JSONL, Parquet, a text a line, or a folder of text files.
+"""Read an author's own texts, which have no labels: of CSV, JSONL, Parquet, a text a line, or a folder of text files.
 
 They are read as they come, since there may be a million. The first mistake ends the reading.
 """
@@ -38,7 +38,7 @@ _Walk = Callable[[str, BinaryIO, str], Generator[str | None]]
 
 
 def read_own_texts(folder: str, sources: tuple[Source, ...]) -> OwnTexts:
-    """Reads the texts of some sources; what was read last is not read again until a file changes.
+    """Read the texts of some sources; what was read last is not read again until a file changes.
 
     Raises:
         DefinitionError: a source cannot be found, is of another form, or has no text.
@@ -66,7 +66,7 @@ def _read_all(folder: str, found: tuple[tuple[Source, tuple[_File, ...]], ...]) 
     keys, files = set[int](), list[TextsFile]()
 
     def walk_new() -> Iterator[tuple[int, str]]:
-        """Yields each text once, by its key, and notes how many there are of each source."""
+        """Yield each text once, by its key, and notes how many there are of each source."""
         left = MAX_READ
         for source, its in found:
             before, digests = left, list[str]()

@@ -1,4 +1,4 @@
-"""Reads texts that carry no labels, so that all of a source have the same: passages of a text file, ordinary texts.
+"""Read texts that carry no labels, so that all of a source have the same: passages of a text file, ordinary texts.
 
 Ordinary texts are those of ``data/noise/``, which lie outside of most topics: the seeds of a ``noise`` source.
 """
@@ -51,7 +51,7 @@ class OrdinaryText:
 def walk_passages(
     name: str, stream: BinaryIO, labels: Sequence[FixedLabel], by_line: bool, start: int = 1
 ) -> Iterator[Line]:
-    """Yields the paragraphs of a text file, or its lines, one by one from that of the line ``start``.
+    """Yield the paragraphs of a text file, or its lines, one by one from that of the line ``start``.
 
     A long paragraph is several passages. One that is a heading, or has no letters, is yielded without seeds.
 
@@ -68,13 +68,13 @@ def walk_passages(
 
 
 def list_noise_languages() -> list[str]:
-    """Lists the languages that there are ordinary texts in: codes of ISO 639, sorted."""
+    """List the languages that there are ordinary texts in: codes of ISO 639, sorted."""
     return sorted(path.stem for path in NOISE_FOLDER.glob("*.yaml"))
 
 
 @cache
 def read_ordinary(code: str) -> tuple[OrdinaryText, ...]:
-    """Reads the ordinary texts of one of ``list_noise_languages``, in the order of their lines."""
+    """Read the ordinary texts of one of ``list_noise_languages``, in the order of their lines."""
     name = name_noise_file(code)
     document = parse_yaml(name, (NOISE_FOLDER / f"{code}.yaml").read_bytes())
     subjects, _ = validate_document(document, dict[str, tuple[str, ...]])
@@ -86,24 +86,24 @@ def read_ordinary(code: str) -> tuple[OrdinaryText, ...]:
 
 
 def name_noise_file(code: str) -> str:
-    """Names the file of a language's ordinary texts as messages and places do."""
+    """Name the file of a language's ordinary texts as messages and places do."""
     return f"{NOISE_PATH}/{code}.yaml"
 
 
 def draw_ordinary(texts: Sequence[OrdinaryText], without: Collection[str]) -> tuple[OrdinaryText, ...]:
-    """Draws one text of each subject but those left out, in the order of their lines."""
+    """Draw one text of each subject but those left out, in the order of their lines."""
     first = {item.subject: item for item in reversed(texts)}
     return tuple(item for item in texts if item is first[item.subject] and item.subject not in without)
 
 
 def label_texts(name: str, number: int, texts: Sequence[str], labels: Sequence[FixedLabel]) -> Line:
-    """Labels the texts of one line, all alike."""
+    """Label the texts of one line, all alike."""
     place = f"{name}:{number}"
     return Line(number, tuple(Seed(trait.key, text, quality, place) for text in texts for trait, quality in labels))
 
 
 def _walk_blocks(lines: Iterable[str], by_line: bool) -> Iterator[tuple[int, list[str]]]:
-    """Yields runs of lines that are not blank with the numbers of their first, without the space around each line."""
+    """Yield runs of lines that are not blank with the numbers of their first, without the space around each line."""
     block: list[str] = []
     number = 0
     for number, line in enumerate(lines, 1):
@@ -141,7 +141,7 @@ def _is_spaceless(character: str) -> bool:
 
 
 def _pack(sentences: Sequence[str], target_bytes: float) -> list[str]:
-    """Packs sentences into passages; each ends with the sentence that reaches its share of the whole."""
+    """Pack sentences into passages; each ends with the sentence that reaches its share of the whole."""
     passages: list[list[str]] = [[]]
     used = 0
     for sentence in sentences:
