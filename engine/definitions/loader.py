@@ -16,7 +16,7 @@ from engine.definitions.outline import ADDED_FILE, LABELLED_FILE, Outline, list_
 from engine.definitions.schema import ModelEntry
 from engine.definitions.sources.entries import Source, walk_lines
 from engine.definitions.sources.labelled_lines import gather_lines
-from engine.definitions.sources.text_files import read_own_texts
+from engine.definitions.sources.text_files import read_unlabelled_texts
 from engine.definitions.yaml_document import parse_yaml, read_authored
 from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
 from engine.domain.unlabelled_texts import MAX_READ
@@ -51,7 +51,7 @@ def load_model(models_uri: str, handle: str) -> Model:
     seeds = tuple(seed for source in list_sources(outline, files) for seed in _read_source(folder, source, findings))
     if findings.problems:
         raise findings.make_error()
-    texts = read_own_texts(folder, outline.text_sources)
+    texts = read_unlabelled_texts(folder, outline.text_sources)
     named, why = outline.name_files() | {LABELLED_FILE, ADDED_FILE}, "no entry of `sources` in model.yaml names it"
     skipped = [*findings.skipped, *(Skipped(f"{handle}/{name}", why) for name in files if name not in named)]
     if sum(file.texts for file in texts.files) == MAX_READ:

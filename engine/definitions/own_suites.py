@@ -1,8 +1,8 @@
-"""Read the suites of expectations that authors write: those of the whole catalogue, and that of one model.
+"""Read authored suites of expectations: suites for the whole catalogue, and the suite of one model.
 
-An expectation is data: nothing that it says is evaluated, fetched or opened. Great Expectations makes every condition
-an expression of ``DataFrame.query``, which runs Python, and takes queries, and JSON schemas that name addresses. So
-what an expectation may take is a closed list, and a condition has one form.
+An expectation is data: its content is never evaluated, fetched or opened. Great Expectations turns every condition
+into an expression of ``DataFrame.query``, which runs Python, and accepts queries, and JSON schemas that name addresses.
+So the arguments of an expectation are a closed list, and a condition has one form.
 """
 
 import json
@@ -32,13 +32,13 @@ from engine.system.filesystem import list_below, open_folder, read_bytes
 
 # The suite of one model, in its folder.
 MODEL_SUITE = "expectations.json"
-# It becomes a part of the names of files.
+# A suite's name becomes part of file names.
 SUITE_NAME = re.compile(r"\w[\w -]{0,79}")
-# What a suite may name as ``{"$PARAMETER": name}``; ``expectations.gate.make_parameters`` has their values.
+# Names allowed in ``{"$PARAMETER": name}``; ``expectations.gate.make_parameters`` computes their values.
 PARAMETERS = ("traits", "wanted", "row_floor", "run_ids", "columns", "variety")
-# Arguments that name one column.
+# Arguments that each name one column.
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
-# Read in the source of Great Expectations 1.24: what each of these says is compared, counted or matched, no more.
+# Arguments that Great Expectations 1.24 only compares, counts or matches, according to its source code.
 ARGUMENTS = frozenset(
     (
         *COLUMN_ARGUMENTS,
@@ -47,7 +47,7 @@ ARGUMENTS = frozenset(
         *"value_set value_pairs_set ties_okay or_equal strictly quantile_ranges allow_relative_error".split(),
         *"regex regex_list match_on strftime_format".split(),
         *"partition_object internal_weight_holdout tail_weight_holdout bucketize_data".split(),
-        # Those of the gate's own expectations.
+        # Arguments of the gate's built-in expectations.
         *"traits wanted members min_jaccard min_share max_auc figures min_word_order min_seed_likeness".split(),
         *"min_vendi_of_eight max_shared_openings max_shared_openings_of_few".split(),
     )
@@ -64,7 +64,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 class ExpectationEntry(ClosedEntry):
-    """One expectation, as Great Expectations writes it too; the last four fields are passed over."""
+    """One expectation, in the format of Great Expectations; the last four fields are ignored."""
 
     type: str = Field(min_length=1)
     kwargs: dict[str, Any] = Field(default_factory=dict)
@@ -78,7 +78,7 @@ class ExpectationEntry(ClosedEntry):
 
 
 class SuiteEntry(ClosedEntry):
-    """A suite, as Great Expectations writes it too; the last four fields are passed over."""
+    """A suite, in the format of Great Expectations; the last four fields are ignored."""
 
     name: str
     expectations: Annotated[tuple[ExpectationEntry, ...], AfterValidator(check_entries)]
@@ -89,14 +89,14 @@ class SuiteEntry(ClosedEntry):
 
 
 def read_own_suites(settings: Settings, handle: str) -> tuple[OwnSuite, ...]:
-    """Read the suites that a model's runs are held against: the catalogue's by their file names, then its own.
+    """Read the authored suites that a model's runs must pass: the catalogue's, sorted by file name, then the model's.
 
-    Here it is told that they are data, and nothing that they say is evaluated; ``expectations.own_suites`` asks Great
-    Expectations whether it knows them.
+    This function checks that they are data, without evaluating them; ``expectations.own_suites`` checks that Great
+    Expectations knows them.
 
     Raises:
-        DefinitionError: a file is no suite; the error carries all mistakes of the first such file.
-        InputError: two suites have one name, or the folder that the setting names is not there.
+        DefinitionError: a file is not a suite; the error carries all mistakes of the first such file.
+        InputError: two suites have the same name, or the folder in the setting does not exist.
         StoreError: a file or folder cannot be read.
     """
     suites = (*_read_catalogue(settings), *read_model_suite(settings.models_uri, handle))
@@ -109,7 +109,7 @@ def read_own_suites(settings: Settings, handle: str) -> tuple[OwnSuite, ...]:
 
 
 def read_model_suite(models_uri: str, handle: str) -> list[OwnSuite]:
-    """Read the suite in a model's folder; none if there is no such file.
+    """Read the suite in a model's folder; the list is empty if the file does not exist.
 
     Raises:
         DefinitionError, StoreError: as ``read_own_suites``.
@@ -122,7 +122,7 @@ def parse_suite(place: str, content: bytes) -> OwnSuite:
     """Parse the content of a file into a suite.
 
     Raises:
-        DefinitionError: it is no suite; the error carries all mistakes of form.
+        DefinitionError: it is not a suite; the error carries all mistakes of form.
     """
     entry, findings = validate_document(Document(place, _parse_json(place, content), {}), SuiteEntry)
     if entry.name in GATE_SUITES:
@@ -139,9 +139,9 @@ def parse_suite(place: str, content: bytes) -> OwnSuite:
                 findings.add((*at, "meta", word), format_value(item.meta[word]), "text")
         for name, value in item.kwargs.items():
             _check_argument(name, value, (*at, "kwargs", name), findings)
-        described = {"description"} if item.description else set()
-        # As the gate and its digest have it.
-        expectations.append(item.model_dump(include={"type", "kwargs", "severity", "meta"} | described))
+        optional = {"description"} if item.description else set()
+        # The gate and its digest use this form.
+        expectations.append(item.model_dump(include={"type", "kwargs", "severity", "meta"} | optional))
     if findings.problems:
         raise findings.make_error()
     spec = {"name": entry.name, "expectations": expectations}
@@ -158,8 +158,9 @@ def _read_catalogue(settings: Settings) -> list[OwnSuite]:
         if kind != fs.FileType.Directory:
             raise InputError(f"EXEMPLARS_EXPECTATIONS_URI is {uri}, which is no folder. Make it, or unset the variable")
         infos = sorted(list_below(filesystem, path), key=lambda info: info.base_name)
-        found = [info for info in infos if info.base_name.endswith(".json") and not info.base_name.startswith(".")]
-        return [parse_suite(f"{uri}/{info.base_name}", read_bytes(f"{uri}/{info.base_name}")) for info in found]
+        names = [info.base_name for info in infos]
+        files = [f"{uri}/{name}" for name in names if name.endswith(".json") and not name.startswith(".")]
+        return [parse_suite(file, read_bytes(file)) for file in files]
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The suites in {uri} cannot be read: {error}") from error
 
@@ -217,8 +218,8 @@ def _check_condition(value: Any, at: Path, findings: Findings) -> None:
         compared = value.get("parameter", "")
         if value.get("operator") in ("IN", "NOT_IN") and not isinstance(compared, list):
             findings.add((*at, "parameter"), format_value(compared), "a list, of texts or numbers")
-        # pandas takes what stands between two backticks for a name before it reads the texts around it: with a quote in
-        # between, the rest of a text becomes code. All else is written as Python writes it.
+        # pandas reads text between two backticks as a name before it parses the strings around it: a quote between the
+        # backticks turns the rest of a string into code. All other characters are escaped as in Python.
         for item in _as_list(compared):
             if not isinstance(item, str | int | float) or "`" in str(item):
                 allowed = "a text without backticks, a number, true or false, or a list of these"
@@ -231,11 +232,11 @@ def _check_column(value: Any, at: Path, findings: Findings) -> None:
 
 
 def _check_parameters(value: Any, at: Path, findings: Findings) -> None:
-    """Check what the value names as ``{"$PARAMETER": name}``: Great Expectations would calculate with the name."""
+    """Check the names in ``{"$PARAMETER": name}``: Great Expectations would evaluate a name as arithmetic."""
     if isinstance(value, dict) and "$PARAMETER" in value:
         if {*value} != {"$PARAMETER"} or value["$PARAMETER"] not in PARAMETERS:
-            found = format_value(value["$PARAMETER"]) if len(value) == 1 else "further fields beside $PARAMETER"
-            findings.add(at, found, f'{{"$PARAMETER": name}}, of {", ".join(PARAMETERS)}')
+            given = format_value(value["$PARAMETER"]) if len(value) == 1 else "further fields beside $PARAMETER"
+            findings.add(at, given, f'{{"$PARAMETER": name}}, of {", ".join(PARAMETERS)}')
     elif isinstance(value, dict | list):
         for name, item in value.items() if isinstance(value, dict) else enumerate(value):
             _check_parameters(item, (*at, name), findings)

@@ -1,6 +1,6 @@
-"""Tell which expectations of an author look at each row alone: such a rule rejects a row, which is asked for again.
+"""Decide which authored expectations check each row alone: such a rule rejects a row, which is then requested again.
 
-All others judge a set as a whole, at the gate. There the rules of rows hold too.
+All other expectations judge a whole set, at the gate. The gate checks the rules for rows too.
 """
 
 import json
@@ -10,8 +10,8 @@ from typing import Any
 
 from engine.domain.model import OwnSuite
 
-# Read in the source of Great Expectations 1.24: what each of these says of a row does not change with the other rows
-# (tests/expectations/test_own_rules.py shuffles and halves them).
+# Expectations of Great Expectations 1.24 whose result for a row is independent of other rows, according to its source
+# code (tests/expectations/test_own_rules.py shuffles and halves the rows).
 ROW_TYPES = frozenset(
     (
         *"expect_column_value_lengths_to_be_between expect_column_value_lengths_to_equal".split(),
@@ -26,21 +26,21 @@ ROW_TYPES = frozenset(
         *"expect_multicolumn_values_to_be_equal expect_select_column_values_to_be_unique_within_record".split(),
     )
 )
-# What is known of a row only once it is chosen, or once the run ends.
+# Columns with values that are known only after the row is chosen or the run ends.
 LATER_COLUMNS = ("run_id", "pair_id", "judge_votes", "cost_usd", "created_at")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An expectation of an author's suite in words, and whether it rejects single texts or judges the whole set."""
+    """A readable authored expectation. ``rejects`` is true if it rejects single texts, false if it judges the set."""
 
     suite: str
     says: str
     rejects: bool
 
     def __str__(self) -> str:
-        does = "rejects each text that breaks it" if self.rejects else "judges the whole set"
-        return f"{self.suite}: {self.says} ({does})"
+        effect = "rejects each text that breaks it" if self.rejects else "judges the whole set"
+        return f"{self.suite}: {self.says} ({effect})"
 
 
 def describe_rules(suites: Sequence[OwnSuite]) -> tuple[Rule, ...]:
@@ -53,15 +53,15 @@ def describe_rules(suites: Sequence[OwnSuite]) -> tuple[Rule, ...]:
 
 
 def is_row_rule(expectation: Mapping[str, Any]) -> bool:
-    """Whether an expectation can reject single candidates: a critical one of ``ROW_TYPES`` that holds for every row.
+    """Return whether an expectation can reject single candidates: critical, in ``ROW_TYPES``, and for every row.
 
-    One with a value that is the name of one of ``LATER_COLUMNS`` is left to the gate too.
+    An expectation that names one of ``LATER_COLUMNS`` or a parameter is checked at the gate only.
     """
     arguments = expectation["kwargs"]
-    said = json.dumps(arguments)
+    arguments_json = json.dumps(arguments)
     return (
         expectation["type"] in ROW_TYPES
         and expectation["severity"] == "critical"
         and arguments.get("mostly") in (None, 1)
-        and not any(json.dumps(name) in said for name in ("$PARAMETER", *LATER_COLUMNS))
+        and not any(json.dumps(name) in arguments_json for name in ("$PARAMETER", *LATER_COLUMNS))
     )

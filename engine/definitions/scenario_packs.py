@@ -1,4 +1,4 @@
-"""Read the scenario packs of ``data/scenarios/``: lists of subjects, audiences and forms, and lengths for all."""
+"""Read the scenario packs of ``data/scenarios/``: lists of subjects, audiences and forms, and shared lengths."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,9 +23,9 @@ Entries = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], AfterValida
 
 
 class Pack(ClosedEntry):
-    """One scenario pack as its file has it.
+    """Content of one scenario pack's file.
 
-    ``words`` are those of its field, and ``kinds`` the kinds of text that it is made for: what the encoder finds it by.
+    The encoder selects a pack by ``words``, the vocabulary of its field, and ``kinds``, the kinds of text it suits.
     """
 
     kinds: tuple[str, ...] = ()
@@ -36,14 +36,14 @@ class Pack(ClosedEntry):
 
 
 class SharedLength(LengthEntry):
-    """A length of ``lengths.yaml``: for all models, or for those of some kinds of text."""
+    """A length of ``lengths.yaml``, for all models, or only for the kinds of text in ``kinds``."""
 
     kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Packs:
-    """All scenario packs of a folder, by name, the lengths that they share, and those of some kinds of text."""
+    """All scenario packs of a folder by name, their shared lengths, and the lengths for some kinds of text."""
 
     packs: Mapping[str, Pack]
     lengths: tuple[Length, ...]
@@ -72,15 +72,15 @@ def load_packs(folder: Path) -> Packs:
     packs = {name.removesuffix(".yaml"): validate_document(document, Pack)[0] for name, document in documents.items()}
     if not lengths or FALLBACK_PACK not in packs:
         raise DefinitionError.of_file(str(folder), "not both", f"{LENGTHS_FILE} and {FALLBACK_PACK}.yaml")
-    made = [(Length(**length.model_dump(exclude={"kinds"})), length.kinds) for length in lengths]
-    kinds = dict.fromkeys(kind for _, its in made for kind in its)
+    pairs = [(Length(**length.model_dump(exclude={"kinds"})), length.kinds) for length in lengths]
+    all_kinds = dict.fromkeys(kind for _, kinds in pairs for kind in kinds)
     return Packs(
         packs,
-        tuple(length for length, its in made if not its),
-        {kind: tuple(length for length, its in made if kind in its) for kind in kinds},
+        tuple(length for length, kinds in pairs if not kinds),
+        {kind: tuple(length for length, kinds in pairs if kind in kinds) for kind in all_kinds},
     )
 
 
 def list_pack_names() -> list[str]:
-    """List the names of the shipped packs, sorted."""
+    """Return the sorted names of the shipped packs."""
     return sorted(path.stem for path in SCENARIOS_FOLDER.glob("*.yaml") if path.name != LENGTHS_FILE)

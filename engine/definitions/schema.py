@@ -1,4 +1,4 @@
-"""Define the fields of ``model.yaml``, with the JSON Schema by which editors complete them.
+"""Define the fields of ``model.yaml``, and their JSON Schema for completion in editors.
 
 The text below a field is its description in the JSON Schema and in the file that ``exemplars new`` writes.
 """
@@ -23,24 +23,24 @@ from engine.domain.language_tag import parse_tag
 from engine.domain.model import Aggregation, Effort, TraitType
 from engine.text.words import is_blank
 
-# Files whose lines have labels of their own, by their ending.
+# Formats with labels in each line, by file extension.
 _LABELLED = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
-# The longest phrase of a scenario, in characters: prompts and reports put it on one line.
+# Maximum length of a scenario's phrase, in characters: prompts and reports put it on one line.
 MAX_PHRASE = 200
 MAX_QUESTIONS = 8
-# More words than a model writes in one reply.
+# A length limit above any single reply of a model.
 MAX_WORDS = 5000
 INSIDE = "a path inside the model's own folder"
 
 
-def _check_seen(value: str) -> str:
+def _check_not_blank(value: str) -> str:
     if is_blank(value):
         raise ValueError("text that is not empty")
     return value
 
 
 def _fold_spaces(value: str) -> str:
-    return " ".join(_check_seen(value).split())
+    return " ".join(_check_not_blank(value).split())
 
 
 def _check_inside(path: str) -> str:
@@ -56,7 +56,7 @@ def _check_unlabelled(path: str) -> str:
     return path
 
 
-_Text = Annotated[str, Field(min_length=1), AfterValidator(_check_seen)]
+_Text = Annotated[str, Field(min_length=1), AfterValidator(_check_not_blank)]
 _Texts = Annotated[tuple[_Text, ...], BeforeValidator(as_texts, json_schema_input_type=_Text | list[_Text])]
 _Phrase = Annotated[str, Field(max_length=MAX_PHRASE), AfterValidator(_fold_spaces)]
 _PhraseText = Annotated[str, Field(max_length=MAX_PHRASE)]
@@ -65,14 +65,14 @@ _Phrases = Annotated[
 ]
 _Tag = Annotated[str, AfterValidator(parse_tag)]
 _PathInside = Annotated[str, Field(min_length=1), AfterValidator(_check_inside)]
-# All scalars of a file are read as text: a number too.
+# A string, since all scalars of a file are read as text, numbers too.
 _Quality = Annotated[
     str, WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string"}]})
 ]
 
 
 class DescribedEntry(Entry):
-    """An object of fields, each with its description below it."""
+    """An object of fields, each with its description in the docstring below it."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -86,21 +86,21 @@ class TraitEntry(DescribedEntry):
     key: str = Field(pattern=r"^[_-]*[a-z0-9][a-z0-9_-]*$", max_length=100)
     """Its name in files: lower-case letters, digits, '_' and '-'."""
     name: _Text | None = None
-    """Its name for people. Without it the key: personal_data becomes "Personal Data"."""
+    """Its name for people. By default made from the key: personal_data becomes "Personal Data"."""
     description: str | None = None
-    """The question that a judge would be asked, and what does not count. The field that matters most."""
+    """The question for a judge, and what does not count. The field that matters most."""
     positive_label: _Text | None = None
     """The positive pole, quality 1, in a word or two, not in a number."""
     negative_label: _Text | None = None
-    """The negative pole, quality 0. Name what stands there ("Obscure"), not only what is missing ("Not clear")."""
+    """The negative pole, quality 0. Name what the text is ("Obscure"), not only what is missing ("Not clear")."""
     kind: Literal["extrinsic"] | None = None
-    """The platform's word for a trait that an author defines: extrinsic, or left out."""
+    """The platform's term for an author-defined trait: extrinsic, or left out."""
     aggregation: Aggregation = "mean"
-    """How a platform sums up the scores of many texts; samples do not depend on it."""
+    """How a platform aggregates the scores of many texts; samples do not depend on it."""
     positive_paraphrase: _Texts = ()
-    """What a text at the positive pole is like, in other words: one text or a list."""
+    """Other descriptions of a text at the positive pole: one text or a list."""
     negative_paraphrase: _Texts = ()
-    """The same for the negative pole. The two should differ in the trait, and in nothing else."""
+    """The same for the negative pole. Both should differ only in the trait."""
 
 
 class MappingEntry(DescribedEntry):
@@ -111,11 +111,11 @@ class MappingEntry(DescribedEntry):
 
 
 class TextMappingEntry(MappingEntry):
-    """A trait that all texts of a source label."""
+    """A trait that is labelled by all texts of a source."""
 
     quality: _Quality | None = None
-    """Of a source of the type file alone: the quality of all its texts, from 0 to 1, a quality word or a label of the
-    trait. Without it 1, the positive pole."""
+    """For the type file only: the quality of all its texts, from 0 to 1, a quality word or a label of the trait. By
+    default 1, the positive pole."""
 
 
 def _read_target(value: object, validate: ValidatorFunctionWrapHandler) -> MappingEntry | None:
@@ -127,7 +127,7 @@ def _read_target(value: object, validate: ValidatorFunctionWrapHandler) -> Mappi
     return target
 
 
-# None for the field that has the text.
+# None for the text field.
 _Target = Annotated[
     MappingEntry | None, WrapValidator(_read_target, json_schema_input_type=MappingEntry | Literal["content"])
 ]
@@ -137,25 +137,25 @@ class LinesEntry(DescribedEntry):
     """A file of labelled texts, one a line."""
 
     type: Literal["jsonl", "csv"]
-    """jsonl and csv: labelled texts, one a line. file: a text file, each passage of which is a sample. noise: ordinary
-    texts that come with the code, as negative samples of a topic. texts: your own texts without labels. github_csv,
-    huggingface and url are legal and skipped."""
+    """jsonl and csv: labelled texts, one a line. file: a text file with a sample in each passage. noise: ordinary texts
+    that come with the code, as negative samples of a topic. texts: your unlabelled texts. github_csv, huggingface and
+    url are legal and skipped."""
     path: _PathInside
     """A file in the model's own folder; noise has none."""
     mapping: Annotated[dict[str, _Target], AfterValidator(check_entries)] | None = None
-    """Which field or column labels which trait, and where the text is not in content, which has it: text: content.
-    Without it each trait's own key. Of a file the names stand for nothing, and without a mapping its texts label the
-    model's only trait. Noise has none: it labels every topic."""
+    """The trait that each field or column labels. If the text is not in content, name its field: text: content. By
+    default each trait's key is its field. For the type file the names have no meaning; without a mapping its texts
+    label the model's only trait. Noise has no mapping: it labels every topic."""
 
 
 class TextEntry(DescribedEntry):
-    """A text file, each passage of which is a sample."""
+    """A text file with a sample in each passage."""
 
     type: Literal["file"]
     path: Annotated[_PathInside, AfterValidator(_check_unlabelled)]
     mapping: Annotated[dict[str, TextMappingEntry], AfterValidator(check_entries)] | None = None
     split: Literal["paragraphs", "lines"] | None = None
-    """Of a file: whether a passage is a paragraph, between blank lines, as when nothing is said, or a line."""
+    """For the type file: a passage is a paragraph between blank lines (the default), or a line."""
 
 
 class NoiseEntry(DescribedEntry):
@@ -163,21 +163,21 @@ class NoiseEntry(DescribedEntry):
 
     type: Literal["noise"]
     without: _Texts = ()
-    """Of noise: subjects that lie inside the topic and are left out, such as cooking."""
+    """For noise: subjects to leave out because they belong to the topic, such as cooking."""
 
 
 class OwnTextsEntry(DescribedEntry):
-    """The author's own texts without labels: what samples are to be like and about, and none of them."""
+    """The author's unlabelled texts. Samples take subjects and lengths from them, but the texts are no samples."""
 
     type: Literal["texts"]
     path: _PathInside
-    """Of texts: CSV, JSONL, Parquet, a .txt with a text a line, or a folder of .txt files."""
+    """For texts: CSV, JSONL, Parquet, a .txt with a text a line, or a folder of .txt files."""
     field: _Text = "text"
-    """Of texts: the column or field that has the text."""
+    """For texts: the column or field with the text."""
 
 
 class SkippedEntry(DescribedEntry):
-    """A source that is legal and not read here; its other fields are not looked at."""
+    """A source that is legal but not read here; its other fields are not checked."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -185,7 +185,7 @@ class SkippedEntry(DescribedEntry):
 
     @property
     def place(self) -> str | None:
-        """Where it would come from, where that is said."""
+        """The source's path or URL; None if it names neither."""
         given = self.model_extra or {}
         place = given.get("path") or given.get("url")
         return place if isinstance(place, str) else None
@@ -195,20 +195,20 @@ SourceEntry = Annotated[LinesEntry | TextEntry | NoiseEntry | OwnTextsEntry | Sk
 
 
 class BriefEntry(DescribedEntry):
-    """What is to be judged: each field is a text or a list of texts, and steers the prompts of a chat model."""
+    """What the model judges. Each field is a text or a list of texts, and steers the prompts of a chat model."""
 
     intent: _Texts = ()
     """What the model is for."""
     domain: _Texts = ()
-    """What kind of texts, and where they come from."""
+    """The kind of the texts, and their origin."""
     exemplars_of_good: _Texts = ()
     """What a good text does."""
     failure_modes: _Texts = ()
-    """How real texts fail: as important as what is good."""
+    """How real texts fail: as important as good texts."""
     edge_cases: _Texts = ()
-    """Texts that are hard to place: where they belong, and why."""
+    """Texts that are hard to judge: their pole, and why."""
     non_goals: _Texts = ()
-    """What must not be judged."""
+    """Qualities that must not be judged."""
 
 
 class LengthEntry(DescribedEntry):
@@ -223,18 +223,18 @@ class LengthEntry(DescribedEntry):
 
 
 class ScenariosEntry(DescribedEntry):
-    """What texts are about, and for whom: both texts of a pair share it, so that only the trait separates them."""
+    """Subjects, readers, forms and lengths. Both texts of a pair share theirs, so only the trait separates them."""
 
     pack: str | None = None
-    """A file of data/scenarios, such as releases, for what is not said here."""
+    """A file of data/scenarios, such as releases, for the fields that are empty here."""
     subjects: _Phrases = ()
-    """What a text is about."""
+    """Subjects of texts."""
     audiences: _Phrases = ()
-    """Who reads it."""
+    """Readers of texts."""
     forms: _Phrases = ()
-    """What kind of text it is."""
+    """Kinds of text."""
     lengths: tuple[LengthEntry, ...] = ()
-    """How long it is, in words."""
+    """Lengths of texts, in words."""
 
 
 def _read_traits(value: object, validate: ValidatorFunctionWrapHandler) -> tuple[TraitEntry, ...]:
@@ -259,42 +259,42 @@ class QuestionEntry(DescribedEntry):
     """A question that the chat judge answers about each text."""
 
     ask: Annotated[str, Field(max_length=MAX_PHRASE), AfterValidator(_fold_spaces)]
-    """What can be answered with yes or no: "Does it name a competitor?"."""
+    """A yes-or-no question: "Does it name a competitor?"."""
     expect: Literal["yes", "no"]
-    """The answer that a text must have: yes or no. A text with the other one is rejected, and made again."""
+    """The required answer: yes or no. A text with the other answer is rejected, and another one is requested."""
 
 
 class ModelEntry(DescribedEntry):
-    """A model: one standard of judgment, made of traits. It has none while they are to be discovered."""
+    """A model: one standard of judgment, made of traits. It has no traits while they are to be discovered."""
 
     model_config = ConfigDict(title="model.yaml of Exemplars")
 
     traits: _Traits
-    """The axes of judgment; each gets samples of its own."""
+    """The axes of judgment; each has its own samples."""
     description: str | None = None
-    """One line on what the model judges; it goes into the prompts."""
+    """One line on what the model judges; prompts contain it."""
     effort: Effort | None = None
-    """The effort of runs that name none; without it high."""
+    """The effort of runs that name none; high by default."""
     sources: tuple[SourceEntry, ...] = ()
-    """Where authored samples come from. Six or more a pole make the embedded model far better."""
+    """Where authored samples come from. With six or more a pole the embedded model is far better."""
     additional_terms: _Texts = ()
-    """Shown on the model's card and on that of its sets, such as terms of use: a text or a list."""
+    """Terms, such as terms of use, for the cards of the model and of its sets: a text or a list."""
     upstream_sources: _Texts = ()
-    """Shown likewise: where the definition or the samples come from."""
+    """Origin of the definition or the samples, for the same cards."""
     brief: BriefEntry = Field(default_factory=BriefEntry)
-    """What is good, and what goes wrong."""
+    """What is good, and how texts fail."""
     scenarios: _Scenarios = Field(default_factory=ScenariosEntry)
-    """What texts are about and for whom, or the name of a scenario pack. What is left out is chosen by the model's own
-    words."""
+    """Subjects and readers of texts, or the name of a scenario pack. Empty fields are chosen by the words of the
+    model."""
     questions: Annotated[tuple[QuestionEntry, ...], Field(max_length=MAX_QUESTIONS)] = ()
-    """Questions that the chat judge answers about each text in its vote, eight at most; there is then a vote at every
-    effort."""
+    """Questions that the chat judge answers about each text in its vote, eight at most. With a question there is a vote
+    at every effort."""
     language: _Tag | None = None
-    """The language of the texts, a tag of BCP 47 such as de, pt-BR or hi. Without it the samples decide, else labels
-    and descriptions, else the brief, else English."""
+    """The language of the texts, a tag of BCP 47 such as de, pt-BR or hi. By default it is detected from the samples,
+    else from labels and descriptions, else from the brief; else it is English."""
 
 
 def format_schema() -> str:
-    """Format the JSON Schema of ``model.yaml``; docs/reference/schemas has it, and a test compares."""
+    """Return the JSON Schema of ``model.yaml``. A test compares it with docs/reference/schemas."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **ModelEntry.model_json_schema()}
     return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"

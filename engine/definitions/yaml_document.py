@@ -1,4 +1,4 @@
-"""Parse YAML as the catalogue uses it: all values as plain text, each with its line number."""
+"""Parse the catalogue's YAML files: all values as plain text, each with its line number."""
 
 import os
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Path = tuple[str | int, ...]
 
 
 class Fields(dict[str, "Value"]):
-    """An object of the file; ``path`` is where it stands."""
+    """An object of the file; ``path`` is its position."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -29,28 +29,28 @@ Value = str | None | list["Value"] | Fields
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The values of a file, every scalar as its text, and the line number of each path; nobody changes them."""
+    """Values of a file, every scalar as its text, and the line number of each path. Treat them as read-only."""
 
     name: str
     value: Value
     lines: dict[Path, int]
 
     def line(self, path: Path) -> int | None:
-        """Return the line of a path, or of its nearest parent that is in the file."""
+        """Return the line of a path, or of its nearest parent in the file."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path)
 
     def locate(self, path: Path) -> str:
-        """Return the file and line of a path, as messages have them."""
+        """Return the file and line of a path for messages: ``file:line``."""
         return f"{self.name}:{self.line(path) or 1}"
 
 
 class _NoAliases(yaml.SafeLoader):
-    """Refuses anchors and aliases: with them a small file can expand into a huge one ("billion laughs")."""
+    """YAML loader that refuses anchors and aliases, by which a small file can expand hugely ("billion laughs")."""
 
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
-        # PyYAML's stubs leave the one untyped, and say of the other's index that it is always a number.
+        # PyYAML's stubs leave `peek_event` untyped, and declare the index of `compose_node` as a number only.
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if getattr(event, "anchor", None):
             raise yaml.composer.ComposerError(None, None, "anchors and aliases are not read here", event.start_mark)
@@ -58,10 +58,10 @@ class _NoAliases(yaml.SafeLoader):
 
 
 def read_authored(models_uri: str, handle: str, name: str) -> bytes | None:
-    """The content of a file in a model's folder; None if there is none.
+    """Return the content of a file in a model's folder; None if it does not exist.
 
     Raises:
-        DefinitionError: it is no file, or a link to elsewhere.
+        DefinitionError: it is not a file, or a link to a place outside the folder.
         StoreError: it cannot be read.
     """
     folder = f"{models_uri.rstrip('/')}/{handle}"
@@ -70,19 +70,20 @@ def read_authored(models_uri: str, handle: str, name: str) -> bytes | None:
     except FileNotFoundError:
         if "://" in folder or not os.path.lexists(f"{folder}/{name}"):
             return None
-        found = "a folder, or a link to nothing"
+        fault = "a folder, or a link to nothing"
     except OutsideFolderError:
-        found = "a link to elsewhere"
-    raise DefinitionError.of_file(f"{handle}/{name}", found, "a file")
+        fault = "a link to elsewhere"
+    raise DefinitionError.of_file(f"{handle}/{name}", fault, "a file")
 
 
-# A run reads its model and the effort dial several times: reading takes a hundredth of the time that parsing takes.
+# Cached, since a run reads its model and the effort dial several times. Reading takes a hundredth of the parsing time.
 @lru_cache(maxsize=32)
 def parse_yaml(name: str, content: bytes) -> Document:
-    """Parse a YAML file; nothing in it is evaluated, so a number stays the text that it is written as.
+    """Parse a YAML file without evaluating scalars: a number stays the text in the file.
 
     Raises:
-        DefinitionError: the file is not UTF-8, not YAML, over 1 MiB, nested too deeply, has anchors or a field twice.
+        DefinitionError: the file is not UTF-8, not YAML, over 1 MiB or nested too deeply, or it has anchors or a
+            repeated field.
     """
     if len(content) > MAX_BYTES:
         raise DefinitionError.of_file(name, f"{len(content):,} bytes", f"{MAX_BYTES:,} bytes at most")
@@ -118,8 +119,8 @@ def _read_node(node: yaml.Node, path: Path, lines: dict[Path, int], problems: li
     for key, child in node.value:
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode) or INVALID_CHARACTER.search(key.value):
-            found = f"a list, an object or {INVALID} in the name of a field"
-            problems.append(Problem(name, line, "file", found, "a word"))
+            fault = f"a list, an object or {INVALID} in the name of a field"
+            problems.append(Problem(name, line, "file", fault, "a word"))
             continue
         word = str(key.value)
         if word in values:

@@ -1,1 +1,1 @@
-"""What an entry of ``sources`` may be: a file of labelled lines, a text file in passages, ordinary texts."""
+"""Readers for the entries of ``sources``: files of labelled lines, text files in passages, ordinary texts."""

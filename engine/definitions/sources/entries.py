@@ -1,4 +1,4 @@
-"""Make the sources of a model of the entries of ``sources`` in ``model.yaml``, and reads them line by line."""
+"""Build a model's sources from the entries of ``sources`` in ``model.yaml``, and read them line by line."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -20,20 +20,20 @@ from engine.errors import DefinitionError, Problem, StoreError
 from engine.system.filesystem import OutsideFolderError, locate_inside, open_folder
 
 BUFFER_BYTES = 64 * 1024
-# The modification time of a file in nanoseconds, and its size in bytes: another version, another content.
+# Modification time in nanoseconds and size in bytes (None for ordinary texts). A new version means new content.
 Version = tuple[int | None, int | None]
 _Location = tuple[fs.FileSystem, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Authored samples: a file of them, or ordinary texts (``noise``), which are no file of the model's.
+    """Authored samples: a file in the model's folder, or ordinary texts (``noise``), which come with the code.
 
-    ``mapping`` says which field of a line feeds which trait; a field whose trait is reported as unknown feeds None.
-    ``name`` is what messages call the file; ``place`` is the file, line and field of ``model.yaml`` that names it. Of a
-    ``file`` and of ``noise``, whose lines have no fields, ``labels`` are those of all texts and ``mapping`` is empty.
-    ``by_line`` is how a ``file`` is split, ``drawn`` are the lines of ``noise``. ``texts``, which are no samples, are
-    read by ``own_texts``; ``column`` names the field that has the text.
+    ``mapping`` gives each field's trait; None for a field with a trait that is reported as unknown. ``name`` is the
+    file's name in messages; ``place`` is the file, line and field of ``model.yaml`` that names it. A ``file`` and
+    ``noise`` have lines without fields: ``labels`` apply to all their texts, and ``mapping`` is empty. ``by_line`` is
+    true for a ``file`` with a passage per line, ``drawn`` are the lines of ``noise``. ``texts`` are no samples and are
+    read by ``text_files``; ``column`` names the text field.
     """
 
     type: Literal["jsonl", "csv", "file", "noise", "texts"]
@@ -48,12 +48,12 @@ class Source:
 
     @property
     def trait_keys(self) -> frozenset[str]:
-        """The keys of the traits that its samples may be for."""
+        """Keys of the traits that its samples may label."""
         mapped = {trait.key for trait in self.mapping.values() if trait}
         return frozenset(mapped | {trait.key for trait, _ in self.labels})
 
     def locate(self, seed: Seed) -> str:
-        """Say where an author takes a sample out: its line or, of an ordinary text, the entry of ``model.yaml``."""
+        """Return where to remove a sample: its line or, for an ordinary text, the entry of ``model.yaml``."""
         file, line, name = self.place
         return f"{file}:{line} ({name} draws {seed.place})" if self.type == "noise" else seed.place
 
@@ -62,7 +62,7 @@ def walk_source(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
     """Yield the lines of a source from the line ``start``.
 
     Raises:
-        DefinitionError: a line that was read is wrong, or the source cannot be found.
+        DefinitionError: a line has a mistake, or the source does not exist.
         StoreError: the source cannot be read.
     """
     for line in walk_lines(folder, source, start):
@@ -72,13 +72,13 @@ def walk_source(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
 
 
 def walk_lines(folder: str, source: Source, start: int = 1, buffer_bytes: int = BUFFER_BYTES) -> Iterator[Line]:
-    """Yield the lines of a source, right ones and wrong ones, from the line ``start``.
+    """Yield the lines of a source, with or without mistakes, from the line ``start``.
 
     Args:
-        buffer_bytes: how much is read at once; of an object store each time is a request.
+        buffer_bytes: size of one read; in an object store each read is a request.
 
     Raises:
-        DefinitionError, StoreError: the source cannot be found, or cannot be read.
+        DefinitionError, StoreError: the source does not exist, or cannot be read.
     """
     if source.type == "noise":
         yield from (line for line in source.drawn if line.number >= start)
@@ -96,24 +96,24 @@ def walk_lines(folder: str, source: Source, start: int = 1, buffer_bytes: int = 
 
 @contextmanager
 def locating(folder: str, source: Source, below: str = "", or_folder: bool = False) -> Iterator[_Location]:
-    """Give the file system and path of a source, or of a file ``below`` it; not to be found is a mistake of its entry.
+    """Yield the file system and path of a source, or of a file ``below`` it. A missing file is a mistake of its entry.
 
     Raises:
-        DefinitionError, StoreError: as ``walk_source``; of what is read in the block too.
+        DefinitionError, StoreError: as ``walk_source``; errors of reading in the block are translated too.
     """
     try:
         yield open_folder(locate_inside(folder, f"{source.path}{below}", or_folder))
     except (OutsideFolderError, FileNotFoundError) as error:
-        away = isinstance(error, OutsideFolderError)
-        found = f"{source.path!r}, {'a link to elsewhere' if away else 'which is not there'}"
-        problem = Problem(*source.place, found, schema.INSIDE if away else "a file in the model's folder")
+        is_outside = isinstance(error, OutsideFolderError)
+        fault = f"{source.path!r}, {'a link to elsewhere' if is_outside else 'which is not there'}"
+        problem = Problem(*source.place, fault, schema.INSIDE if is_outside else "a file in the model's folder")
         raise DefinitionError(problem.file, [problem]) from error
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{source.name} cannot be read: {error}") from error
 
 
 def read_version(folder: str, source: Source) -> Version:
-    """The version of a source's file; of ordinary texts, which come with the code, there is one.
+    """Return the version of a source's file. Ordinary texts come with the code and have a single version.
 
     Raises:
         DefinitionError, StoreError: as ``walk_source``.
@@ -128,20 +128,20 @@ def read_version(folder: str, source: Source) -> Version:
 def make_sources(
     handle: str, entry: schema.ModelEntry, traits: Mapping[str, Trait], findings: Findings
 ) -> tuple[Source, ...]:
-    """Make the sources that are read, and adds mistakes in them and what is skipped to ``findings``.
+    """Return the sources to read; add their mistakes and skipped entries to ``findings``.
 
     Args:
-        traits: those of the model by their keys; none while they are to be discovered.
+        traits: the model's traits by key; empty while they are to be discovered.
     """
     language = entry.language or "en"
     numbered = enumerate(entry.sources)
-    made = (_Maker(handle, language, traits, findings, ("sources", index)).make(source) for index, source in numbered)
-    return tuple(filter(None, made))
+    sources = (_Maker(handle, language, traits, findings, ("sources", index)).make(item) for index, item in numbered)
+    return tuple(filter(None, sources))
 
 
 @dataclass(frozen=True, slots=True)
 class _Maker:
-    """Makes the source of the entry at ``path`` of one model; ``language`` is the model's own."""
+    """Maker of the source for the entry at ``path`` of one model; ``language`` is the model's."""
 
     handle: str
     language: str
@@ -168,7 +168,7 @@ class _Maker:
         return Source(source.type, source.path, name, mapping, place, column=column)
 
     def _make_noise(self, source: schema.NoiseEntry) -> Source | None:
-        """Make the source of ordinary texts; None if the model has no topic, or there are none in the language."""
+        """Make the source of ordinary texts; None if the model has no topic, or its language has no ordinary texts."""
         labels = tuple((trait, 0.0) for trait in self.traits.values() if trait.type == "topic")
         if not labels:
             return self._skip("noise", None, "the model has no topic that ordinary texts could lie outside of")
@@ -199,21 +199,18 @@ class _Maker:
         return self.findings.document.name, self.findings.document.line(path), ".".join(map(str, path))
 
     def _resolve_mapping(self, source: schema.LinesEntry) -> tuple[Mapping[str, Trait | None], str]:
-        """Resolve which field of a line feeds which trait, and which has the text.
-
-        Where nothing is said of them, each trait's own key is the field.
-        """
-        given = source.mapping or {}
-        columns = [name for name, target in given.items() if target is None]
+        """Return the trait of each field of a line, and the text field. By default each trait's key is its field."""
+        mapping = source.mapping or {}
+        columns = [name for name, target in mapping.items() if target is None]
         for name in columns[1:]:
             self.findings.add((*self.path, "mapping", name), repr(CONTENT), "the text in one field alone")
         column = columns[0] if columns else CONTENT
-        entries = {name: target for name, target in given.items() if target}
+        entries = {name: target for name, target in mapping.items() if target}
         targets = dict(self._walk_targets(entries))
         return ({name: targets.get(name) for name in entries} if entries else self.traits), column
 
     def _resolve_labels(self, source: schema.TextEntry) -> tuple[unlabelled.FixedLabel, ...]:
-        """Resolve the qualities that all passages have; without a mapping 1 for the model's only trait."""
+        """Return the qualities of all passages by trait; without a mapping 1 for the model's only trait."""
         mapping = source.mapping
         if mapping is None:
             if len(self.traits) > 1:
@@ -222,11 +219,11 @@ class _Maker:
             mapping = {key: schema.TextMappingEntry(trait=key) for key in self.traits}
         labels = []
         for name, trait in self._walk_targets(mapping):
-            said = mapping[name].quality
-            quality = 1.0 if said is None else parse_quality(said, trait)
+            given = mapping[name].quality
+            quality = 1.0 if given is None else parse_quality(given, trait)
             if quality is None:
                 place = (*self.path, "mapping", name, "quality")
-                self.findings.add(place, format_value(said), list_qualities(trait))
+                self.findings.add(place, format_value(given), list_qualities(trait))
             else:
                 labels.append((trait, quality))
         return tuple(labels)

@@ -1,4 +1,4 @@
-"""Read authored samples: the lines of a JSONL or CSV file become seeds (the platform's contract, section 3)."""
+"""Read authored samples: turn the lines of a JSONL or CSV file into seeds (the platform's contract, section 3)."""
 
 import csv
 import io
@@ -28,29 +28,29 @@ QUALITY_WORDS = {
     **dict.fromkeys(("fair", "moderate", "mixed", "medium"), 0.5),
     **dict.fromkeys(("poor", "no", "low", "weak", "bad", "negative"), 0.0),
 }
-# Columns of the CSV that `exemplars export` and `suggest` write, in which formulas are quoted.
+# Columns that mark a CSV as written by `exemplars export` or `suggest`, which quote formulas.
 EXPORTED, SUGGESTED = "content_sha256", "_suggested"
 ALLOWED_CSV = "a CSV file with a header row, saved as UTF-8 (in a spreadsheet: CSV UTF-8)"
 ALLOWED_CELL = "a shorter text. If the text is short, close the quotation mark that opens its cell"
-# What separates cells, the last where nothing is known: a spreadsheet writes semicolons where numbers have a comma.
+# Cell separators; the last is the default. Spreadsheets write semicolons in locales with a decimal comma.
 SEPARATORS = ";\t,"
-# The line that Excel reads, and some programs write, before the header.
+# A line before the header that Excel reads and some programs write.
 _DECLARATION = re.compile(r'"?sep=([^\w\s"]|\t)"?[\r\n]*', re.IGNORECASE)
-# So many lines of JSONL tell the names of its fields: not every line need have all.
+# Lines of JSONL that are searched for field names, since a line may lack some fields.
 LINES_WITH_FIELDS = 1_000
 ONE_OBJECT = "one JSON object a line"
 
-# A line's fields with their values, or what is wrong with it.
+# Values of a line by field, or the line's mistake.
 Entry = Mapping[str, object] | Problem
-# Maps a field to the trait that it feeds; None for one that is already reported as unknown: its labels are not read.
+# Trait of each field. Labels of a field with None are ignored: its trait is already reported as unknown.
 Labels = Mapping[str, Trait | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is not blank, in CSV a row, in a text file a paragraph: its number, its seeds, and its mistakes.
+    """Number, seeds and mistakes of a line that is not blank; a row in CSV, a paragraph in a text file.
 
-    A paragraph may have neither, since a heading is no sample.
+    A paragraph may have neither seeds nor mistakes, since a heading is no sample.
     """
 
     number: int
@@ -68,11 +68,11 @@ def walk_labelled(
     text_field: str = CONTENT,
     needs_label: bool = True,
 ) -> Generator[Line, None, None]:
-    """Yield the lines of a CSV or JSONL file one by one from that of the number ``start``.
+    """Yield the lines of a CSV or JSONL file from line number ``start``.
 
     Args:
         text_field: the field that holds the text.
-        needs_label: whether a line without any label is a mistake; else it has neither seeds nor mistakes.
+        needs_label: whether a line without a label is a mistake. If not, it has neither seeds nor mistakes.
 
     Raises:
         DefinitionError: as ``walk_rows``.
@@ -84,10 +84,10 @@ def walk_labelled(
 
 
 def gather_lines(lines: Iterable[Line], most_mistakes: float = math.inf) -> tuple[list[Seed], list[Problem], list[int]]:
-    """Collect all seeds, all mistakes, and the numbers of lines with neither; of a file that breaks off its mistake.
+    """Return all seeds, all mistakes, and the numbers of lines with neither; only the mistake if reading fails.
 
     Args:
-        most_mistakes: after more no line is read: what is no table at all may have a million.
+        most_mistakes: reading stops after more mistakes, since a file that is no table may have a million.
     """
     seeds: list[Seed] = []
     problems: list[Problem] = []
@@ -106,7 +106,7 @@ def gather_lines(lines: Iterable[Line], most_mistakes: float = math.inf) -> tupl
 
 
 def read_fields(stream: BinaryIO, is_csv: bool) -> list[str]:
-    """Read the field names of a file, from CSV's header or the first JSON objects; none if it has neither."""
+    """Return the field names of a file from the CSV header or the first JSON objects; empty if it has neither."""
     if is_csv:
         with suppress(csv.Error, DefinitionError), opening_text("", stream, "") as text:
             return next(filter(None, _open_csv(text, {CONTENT, TEXT})), [])
@@ -116,10 +116,10 @@ def read_fields(stream: BinaryIO, is_csv: bool) -> list[str]:
 
 
 def parse_quality(value: object, trait: Trait) -> float | None:
-    """Parse a quality in [0, 1] from a number, a pole label or a quality word; None if it is none of these.
+    """Parse a quality in [0, 1] from a number, a pole label or a quality word; None for any other value.
 
-    JSON and CSV mean the same: 1 and "1", true and "true". Of a trait with a label that is a quality word of something
-    else ("Low" as the positive one), no quality word counts but its labels.
+    JSON and CSV values are equivalent: 1 and "1", true and "true". If a trait's label is a quality word with another
+    quality ("Low" as the positive label), only its labels count, and no quality words.
     """
     if not isinstance(value, str | int | float):
         return None
@@ -129,7 +129,7 @@ def parse_quality(value: object, trait: Trait) -> float | None:
 
 
 def parse_number(word: str) -> float | None:
-    """Parse what reads as a number in any script, with a decimal comma too; None if it is none."""
+    """Parse a number in any script, also with a decimal comma; None if the word is not a number."""
     try:
         return float(fold_name(word).replace(",", "."))
     except ValueError:
@@ -137,14 +137,14 @@ def parse_number(word: str) -> float | None:
 
 
 def list_qualities(trait: Trait) -> str:
-    """List for a message what ``parse_quality`` takes."""
+    """Return the values that ``parse_quality`` accepts, for a message."""
     words = ", or a word like good, mixed or poor" if "good" in _name_qualities(trait) else ""
     return f"{trait.positive_label!r}, {trait.negative_label!r}, a number in [0, 1]{words}"
 
 
 @contextmanager
 def opening_text(name: str, stream: BinaryIO, allowed: str) -> Iterator[io.TextIOWrapper]:
-    """Open the text of a UTF-8 file at its beginning, with the ends of its lines; a lone carriage return is one too."""
+    """Yield the text of a UTF-8 file from its beginning, line ends included; a lone carriage return is a line end."""
     stream.seek(0)
     text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
     try:
@@ -156,7 +156,7 @@ def opening_text(name: str, stream: BinaryIO, allowed: str) -> Iterator[io.TextI
 
 
 def walk_objects(name: str, stream: BinaryIO) -> Generator[tuple[int, Entry], None, None]:
-    """Yield the objects of a JSONL file, each with the number of its line; blank lines are skipped."""
+    """Yield the objects of a JSONL file, each with its line number; skip blank lines."""
     stream.seek(0)
     for number, raw in enumerate(stream, 1):
         if not raw.strip():
@@ -174,13 +174,13 @@ def walk_objects(name: str, stream: BinaryIO) -> Generator[tuple[int, Entry], No
 
 
 def walk_rows(name: str, stream: BinaryIO, needed: Collection[str]) -> Generator[tuple[int, Entry], None, None]:
-    """Yield the rows of a CSV file that are not empty, each with the number of its first line, without empty cells.
+    """Yield the rows of a CSV file, each with the number of its first line, without empty rows and cells.
 
     Args:
-        needed: the columns that the header has to have, by which it is found what separates the cells.
+        needed: columns that the header must contain; they also decide which character separates the cells.
 
     Raises:
-        DefinitionError: the file is not CSV, not UTF-8, or has another header.
+        DefinitionError: the file is not CSV or not UTF-8, or its header lacks a needed column or repeats it.
     """
     with opening_text(name, stream, ALLOWED_CSV) as text:
         number = 1
@@ -189,25 +189,27 @@ def walk_rows(name: str, stream: BinaryIO, needed: Collection[str]) -> Generator
             header = next(filter(None, reader), [])
             if problems := _check_header(name, max(1, reader.line_num), header, needed):
                 raise DefinitionError(name, problems)
-            is_ours = any(column == EXPORTED or column.endswith(SUGGESTED) for column in header)
+            has_quoted_formulas = any(column == EXPORTED or column.endswith(SUGGESTED) for column in header)
             number = reader.line_num + 1
             for row in reader:
                 if len(row) > len(header):
                     allowed = f"{len(header)}, as in the header; quote a comma"
                     yield number, Problem(name, number, "line", f"{len(row)} cells", allowed)
                 elif row:
-                    cells = map(unquote_formulas, row) if is_ours else row
+                    cells = map(unquote_formulas, row) if has_quoted_formulas else row
                     yield number, {key: cell for key, cell in zip(header, cells, strict=False) if cell.strip()}
                 number = reader.line_num + 1
         except csv.Error as error:
             is_long = str(error).startswith("field larger")
-            found = f"a cell of more than {csv.field_size_limit():,} characters" if is_long else str(error)
-            raise DefinitionError.of_file(name, found, ALLOWED_CELL if is_long else ALLOWED_CSV, number) from None
+            fault = f"a cell of more than {csv.field_size_limit():,} characters" if is_long else str(error)
+            raise DefinitionError.of_file(name, fault, ALLOWED_CELL if is_long else ALLOWED_CSV, number) from None
 
 
 def _open_csv(text: io.TextIOWrapper, columns: Collection[str]) -> "_csv.Reader":
-    """Open a CSV file at its header: cells are separated by what a first line such as ``sep=;`` declares, else by what
-    parts a header that names one of the columns, else by a comma.
+    """Return a reader of a CSV file, positioned at its header.
+
+    A first line such as ``sep=;`` declares the separator. Otherwise it is the one that splits a header with one of the
+    columns, by default a comma.
     """
     header = text.readline()
     text.seek(0)
@@ -224,18 +226,18 @@ def _open_csv(text: io.TextIOWrapper, columns: Collection[str]) -> "_csv.Reader"
 
 @lru_cache(maxsize=256)
 def _name_qualities(trait: Trait) -> Mapping[str, float]:
-    own = {fold_name(trait.negative_label): 0.0, fold_name(trait.positive_label): 1.0}
-    is_turned = any(QUALITY_WORDS.get(label, quality) != quality for label, quality in own.items())
-    return own if is_turned else QUALITY_WORDS | own
+    labels = {fold_name(trait.negative_label): 0.0, fold_name(trait.positive_label): 1.0}
+    contradicts_words = any(QUALITY_WORDS.get(label, quality) != quality for label, quality in labels.items())
+    return labels if contradicts_words else QUALITY_WORDS | labels
 
 
 def _check_header(name: str, line: int, header: list[str], needed: Iterable[str]) -> list[Problem]:
     problems, problem = [], partial(Problem, name, line, "header")
     for column in needed:
         if column not in header:
-            found, near = format_names(header) or "nothing", find_near_spelling(column, header)
+            given, near = format_names(header) or "nothing", find_near_spelling(column, header)
             other = "" if near or column != CONTENT else ", or in model.yaml `mapping: {NAME: content}` for another one"
-            problems.append(problem(found, f"a column {column!r}{other}", near))
+            problems.append(problem(given, f"a column {column!r}{other}", near))
         elif header.count(column) > 1:
             problems.append(problem(f"{column!r} a second time", "each column once"))
     return problems
@@ -251,17 +253,17 @@ def _read_line(name: str, mapping: Labels, text_field: str, needs_label: bool, n
     text = entry.get(text_field)
     if not isinstance(text, str) or not text.strip():
         others = [] if text_field in entry else [field for field in entry if field not in mapping]
-        found = f"nothing, but {format_names(others)}" if others else format_value(text)
+        given = f"nothing, but {format_names(others)}" if others else format_value(text)
         column = next((field for field in others if len(str(entry[field]).split()) > 1), None)
         other = f", or in model.yaml `mapping: {{{column}: content}}`" if column and text_field == CONTENT else ""
-        return Line(number, problems=(problem(text_field, found, f"a text that is not empty{other}"),))
+        return Line(number, problems=(problem(text_field, given, f"a text that is not empty{other}"),))
     if INVALID_CHARACTER.search(text):
         return Line(number, problems=(problem(text_field, INVALID, VALID),))
     if not labels:
         others = [field for field in entry if field != text_field]
         hint = next(filter(None, (find_near_spelling(field, mapping) for field in others)), None)
-        found = f"no label ({format_names(others) or 'no other field'})"
-        return Line(number, problems=(problem("line", found, f"a label in {format_names(mapping)}", hint),))
+        given = f"no label ({format_names(others) or 'no other field'})"
+        return Line(number, problems=(problem("line", given, f"a label in {format_names(mapping)}", hint),))
     url = entry.get(SOURCE_URL)
     source_url = url if isinstance(url, str) and url.strip() and not INVALID_CHARACTER.search(url) else None
     seeds, problems = [], []

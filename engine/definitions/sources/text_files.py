@@ -1,6 +1,6 @@
-"""Read an author's own texts, which have no labels: of CSV, JSONL, Parquet, a text a line, or a folder of text files.
+"""Read an author's unlabelled texts from CSV, JSONL, Parquet, a .txt with a text per line, or a folder of .txt files.
 
-They are read as they come, since there may be a million. The first mistake ends the reading.
+They are streamed, since there may be a million. Reading stops at the first mistake.
 """
 
 import hashlib
@@ -32,16 +32,16 @@ ALLOWED_FILES = "a .csv, .jsonl, .ndjson, .parquet or .txt file, or a folder of 
 ALLOWED_TEXT = "a UTF-8 text file"
 ALLOWED_PARQUET = "a Parquet file whose texts are strings"
 
-# The path of a file below its source, empty where it is the source itself, and its version.
+# Path of a file below its source (empty if it is the source), and its version.
 _File = tuple[str, Version]
 _Walk = Callable[[str, BinaryIO, str], Generator[str | None]]
 
 
-def read_own_texts(folder: str, sources: tuple[Source, ...]) -> OwnTexts:
-    """Read the texts of some sources; what was read last is not read again until a file changes.
+def read_unlabelled_texts(folder: str, sources: tuple[Source, ...]) -> OwnTexts:
+    """Read the texts of some sources. The last result is cached until a file changes.
 
     Raises:
-        DefinitionError: a source cannot be found, is of another form, or has no text.
+        DefinitionError: a source does not exist, has another format, or has no text.
         StoreError: it cannot be read.
     """
     return _read_all(folder, tuple((source, tuple(_list_files(folder, source))) for source in sources))
@@ -62,21 +62,21 @@ def _list_files(folder: str, source: Source) -> Iterator[_File]:
 
 
 @lru_cache(maxsize=1)
-def _read_all(folder: str, found: tuple[tuple[Source, tuple[_File, ...]], ...]) -> OwnTexts:
+def _read_all(folder: str, files_by_source: tuple[tuple[Source, tuple[_File, ...]], ...]) -> OwnTexts:
     keys, files = set[int](), list[TextsFile]()
 
     def walk_new() -> Iterator[tuple[int, str]]:
-        """Yield each text once, by its key, and notes how many there are of each source."""
+        """Yield each distinct text with its key, and record the number of texts per source."""
         left = MAX_READ
-        for source, its in found:
+        for source, versions in files_by_source:
             before, digests = left, list[str]()
-            for below, _ in its:
+            for below, _ in versions:
                 with (
                     locating(folder, source, below) as (filesystem, place),
                     io.BufferedReader(filesystem.open_input_file(place), BUFFER_BYTES) as stream,
                 ):
                     digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
-                    # Closed before the stream is, here and below, whatever ends the reading.
+                    # Closed before the stream, here and below, however reading ends.
                     with closing(_walk_texts(source, below, stream)) as texts:
                         for text in islice((text.strip() for text in texts if text and not is_blank(text)), left):
                             left -= 1
@@ -85,8 +85,8 @@ def _read_all(folder: str, found: tuple[tuple[Source, tuple[_File, ...]], ...]) 
                                 yield key, text
             if before == left > 0:
                 raise DefinitionError.of_file(source.name, "no text", "at least one text that is not empty")
-            of_all = hashlib.sha256("".join(digests).encode()).hexdigest()
-            files.append(TextsFile(source.path, digests[0] if len(digests) == 1 else of_all, before - left))
+            combined = hashlib.sha256("".join(digests).encode()).hexdigest()
+            files.append(TextsFile(source.path, digests[0] if len(digests) == 1 else combined, before - left))
 
     drawn = heapq.nsmallest(MAX_DRAWN, walk_new())
     return OwnTexts(tuple(files), tuple(text for _, text in drawn), np.array(sorted(keys), np.uint64).tobytes())
@@ -124,17 +124,17 @@ def _walk_parquet(name: str, stream: BinaryIO, column: str) -> Generator[str | N
 
 def _walk_text(name: str, stream: BinaryIO, column: str, is_whole: bool = False) -> Generator[str | None]:
     with opening_text(name, stream, ALLOWED_TEXT) as text:
-        # Not from the lines themselves: a generator that is closed closes what it yields from.
+        # `iter(…)` instead of the file: a closed generator would close the file that it yields from.
         yield from [text.read()] if is_whole else iter(text.readline, "")
 
 
 def _check_field(name: str, line: int | None, column: str, fields: list[str]) -> None:
     if column not in fields:
-        found, allowed = format_names(fields) or "nothing", f"the text in {column!r}, or another name in `field`"
-        raise DefinitionError(name, [Problem(name, line, "field", found, allowed, find_near_spelling(column, fields))])
+        given, allowed = format_names(fields) or "nothing", f"the text in {column!r}, or another name in `field`"
+        raise DefinitionError(name, [Problem(name, line, "field", given, allowed, find_near_spelling(column, fields))])
 
 
-# By the ending of a file.
+# Reader of each file extension.
 WALKS: Mapping[str, _Walk] = {
     "csv": partial(_walk_table, is_csv=True),
     **dict.fromkeys(("jsonl", "ndjson"), partial(_walk_table, is_csv=False)),

@@ -1,6 +1,6 @@
-"""Read texts that carry no labels, so that all of a source have the same: passages of a text file, ordinary texts.
+"""Read texts without labels of their own, which all get the labels of their source: passages and ordinary texts.
 
-Ordinary texts are those of ``data/noise/``, which lie outside of most topics: the seeds of a ``noise`` source.
+Ordinary texts are files of ``data/noise/`` and lie outside most topics: the seeds of a ``noise`` source.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -19,13 +19,13 @@ from engine.settings import SHIPPED_ROOT
 NOISE_PATH = "data/noise"
 NOISE_FOLDER = SHIPPED_ROOT / NOISE_PATH
 
-# A line that stands alone and is no longer than this, without a mark that ends a sentence, is a heading.
+# A single line of at most this length without a final punctuation mark is a heading.
 MAX_HEADING_CHARACTERS = 80
-# A longer paragraph is divided at the ends of sentences. In bytes of UTF-8, since a character of Chinese says as much
-# as three letters: some 200 words of English, 240 of Japanese, 90 of Hindi.
+# A longer paragraph is split between sentences. In bytes of UTF-8, since a Chinese character carries as much meaning as
+# three letters: about 200 words of English, 240 of Japanese, 90 of Hindi.
 MAX_PASSAGE_BYTES = 1200
 ALLOWED = "a UTF-8 text file; of another document give its text, such as a PDF's in a .txt"
-# What may stand behind the mark that ends a sentence.
+# Characters that may follow the final punctuation mark of a sentence.
 _CLOSING = r"[\p{Pe}\p{Pf}\p{Pi}\"'”’]"
 _END = regex.compile(rf"[\p{{Sentence_Terminal}}…]{_CLOSING}*\Z")
 _BREAK = regex.compile(
@@ -35,13 +35,13 @@ _HEADING = regex.compile(r"#{1,6}\s")
 _FIRST_DENSE = "\u2e80"
 _FIRST_HANGUL, _LAST_HANGUL = "\uac00", "\ud7a3"
 
-# A trait, and the quality that all texts of a source have for it.
+# A trait, and the quality of all texts of a source for it.
 FixedLabel = tuple[Trait, float]
 
 
 @dataclass(frozen=True, slots=True)
 class OrdinaryText:
-    """A committed text; ``line`` is that of its file."""
+    """An ordinary text that comes with the code; ``line`` is its line number in the file."""
 
     line: int
     subject: str
@@ -51,15 +51,15 @@ class OrdinaryText:
 def walk_passages(
     name: str, stream: BinaryIO, labels: Sequence[FixedLabel], by_line: bool, start: int = 1
 ) -> Iterator[Line]:
-    """Yield the paragraphs of a text file, or its lines, one by one from that of the line ``start``.
+    """Yield the paragraphs or lines of a text file from line number ``start``.
 
-    A long paragraph is several passages. One that is a heading, or has no letters, is yielded without seeds.
+    A long paragraph is split into several passages. A heading or a paragraph without letters is yielded without seeds.
 
     Args:
-        by_line: whether every line is a passage of its own, whatever it is.
+        by_line: whether every line is a passage, even a heading or one without letters.
 
     Raises:
-        DefinitionError: it is not UTF-8.
+        DefinitionError: the file is not UTF-8.
     """
     with opening_text(name, stream, ALLOWED) as lines:
         for number, block in _walk_blocks(lines, by_line):
@@ -68,13 +68,13 @@ def walk_passages(
 
 
 def list_noise_languages() -> list[str]:
-    """List the languages that there are ordinary texts in: codes of ISO 639, sorted."""
+    """Return the languages with ordinary texts: sorted codes of ISO 639."""
     return sorted(path.stem for path in NOISE_FOLDER.glob("*.yaml"))
 
 
 @cache
 def read_ordinary(code: str) -> tuple[OrdinaryText, ...]:
-    """Read the ordinary texts of one of ``list_noise_languages``, in the order of their lines."""
+    """Read the ordinary texts of a language in ``list_noise_languages``, in the order of their lines."""
     name = name_noise_file(code)
     document = parse_yaml(name, (NOISE_FOLDER / f"{code}.yaml").read_bytes())
     subjects, _ = validate_document(document, dict[str, tuple[str, ...]])
@@ -86,24 +86,24 @@ def read_ordinary(code: str) -> tuple[OrdinaryText, ...]:
 
 
 def name_noise_file(code: str) -> str:
-    """Name the file of a language's ordinary texts as messages and places do."""
+    """Return the path of a language's ordinary texts for messages and places."""
     return f"{NOISE_PATH}/{code}.yaml"
 
 
 def draw_ordinary(texts: Sequence[OrdinaryText], without: Collection[str]) -> tuple[OrdinaryText, ...]:
-    """Draw one text of each subject but those left out, in the order of their lines."""
+    """Return the first text of each subject not in ``without``, in the order of their lines."""
     first = {item.subject: item for item in reversed(texts)}
     return tuple(item for item in texts if item is first[item.subject] and item.subject not in without)
 
 
 def label_texts(name: str, number: int, texts: Sequence[str], labels: Sequence[FixedLabel]) -> Line:
-    """Label the texts of one line, all alike."""
+    """Return a line with a seed for each text and label."""
     place = f"{name}:{number}"
     return Line(number, tuple(Seed(trait.key, text, quality, place) for text in texts for trait, quality in labels))
 
 
 def _walk_blocks(lines: Iterable[str], by_line: bool) -> Iterator[tuple[int, list[str]]]:
-    """Yield runs of lines that are not blank with the numbers of their first, without the space around each line."""
+    """Yield runs of stripped lines that are not blank, each with the number of its first line."""
     block: list[str] = []
     number = 0
     for number, line in enumerate(lines, 1):
@@ -124,7 +124,7 @@ def _list_passages(lines: Sequence[str]) -> list[str]:
     size = len(text.encode())
     if size <= MAX_PASSAGE_BYTES:
         return [text]
-    # As many parts as are needed, of about equal size, so that the last is not a sentence alone.
+    # The fewest parts of about equal size, so that the last is not a single sentence.
     return _pack(_BREAK.split(text), size / -(-size // MAX_PASSAGE_BYTES))
 
 
@@ -141,7 +141,7 @@ def _is_spaceless(character: str) -> bool:
 
 
 def _pack(sentences: Sequence[str], target_bytes: float) -> list[str]:
-    """Pack sentences into passages; each ends with the sentence that reaches its share of the whole."""
+    """Pack sentences into passages of about ``target_bytes``; each ends with the sentence that reaches its share."""
     passages: list[list[str]] = [[]]
     used = 0
     for sentence in sentences:
