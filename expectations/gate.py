@@ -68,7 +68,7 @@ def check_model(
     frames |= {} if sides is None else {HELD_OUT_SUITE: sides}
     parameters = make_parameters([trait.key for trait in model.traits], wanted, run_id, variety)
     verdict = check_frames(frames, parameters, model.own_suites)
-    return replace(verdict, variety=tuple(variety), beside=tuple(model.stored_runs))
+    return replace(verdict, variety=tuple(variety), checked_against=tuple(model.stored_runs))
 
 
 def check_frames(

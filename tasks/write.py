@@ -30,7 +30,7 @@ def write(
     sample_set = make_sample_set(rounds, stamp, verdict, gateway, until)
     newer: list[str] = []
     rows = sample_set.kept if sample_set.status == "attached" else []
-    beside = (*verdict.beside, *sample_set.replaces) if verdict.success else None
+    beside = (*verdict.checked_against, *sample_set.replaces) if verdict.success else None
     may_enter = make_entry_check(settings, stamp.handle, sample_set.pool, rows, beside, newer)
     stored = write_set(settings.samples_uri, sample_set, may_enter)
     if newer:

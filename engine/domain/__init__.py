@@ -1,1 +1,1 @@
-"""The values that everything else works on: a model, its samples, votes, and a run's progress events."""
+"""Values that all other rooms use: a model, its samples, votes, and a run's progress events."""

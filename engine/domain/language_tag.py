@@ -1,4 +1,4 @@
-"""Read language tags (BCP 47, RFC 5646): ``model.yaml`` and the decision for a model name languages by them."""
+"""Parse language tags (BCP 47, RFC 5646), which name languages in ``model.yaml`` and in the decision for a model."""
 
 from contextlib import suppress
 from functools import cache
@@ -7,9 +7,9 @@ import langcodes
 from langcodes.tag_parser import LanguageTagError
 
 ALLOWED = "a language tag (BCP 47) such as de, pt-BR or zh-Hant"
-# Tags that are valid and name no language: several, none, an unknown one.
+# Valid tags that name no single language: several, none, undetermined, uncoded.
 _NO_LANGUAGE = ("mul", "zxx", "und", "mis")
-# What word lists and detectors do not tell from the language that they know.
+# Languages that word lists and detectors treat as a related one.
 _CODES = {"nb": "no", "nn": "no", "fil": "tl", "yue": "zh", "wuu": "zh", "ary": "ar", "arz": "ar"}
 
 
@@ -17,8 +17,8 @@ def parse_tag(text: str) -> str:
     """Return a tag in its canonical form: ``de_de`` is ``de-DE``, ``iw`` is ``he``.
 
     Raises:
-        ValueError: it is not a tag of a language; the message says what is allowed, and the tag of a name such as
-            "german".
+        ValueError: it is not the tag of a language; the message says what is allowed, and suggests a tag for a name
+            such as "german".
     """
     with suppress(LanguageTagError):
         tag = langcodes.Language.get(text)
@@ -39,25 +39,25 @@ def name_tag(tag: str) -> str:
 
 @cache
 def find_code(tag: str) -> str:
-    """Return the code of ISO 639 by which word lists and detectors know a language: ``zh`` of ``cmn-Hant``."""
+    """Return a language's ISO 639 code as used by word lists and detectors: ``zh`` for ``cmn-Hant``."""
     code = langcodes.Language.get(tag).prefer_macrolanguage().language or tag
     return _CODES.get(code, code)
 
 
 def find_script(tag: str) -> str:
-    """Return the script of ISO 15924 that a tag names, else the one that its language is most likely written in."""
+    """Return the ISO 15924 script of a tag; if it names none, the most likely script of its language."""
     return langcodes.Language.get(tag).maximize().script or ""
 
 
 def name_script(script: str) -> str:
-    """Return the English name of a script's code of ISO 15924; any other name of a script unchanged."""
+    """Return the English name of an ISO 15924 script code; return any other name unchanged."""
     return langcodes.Language.make(script=script).script_name() if len(script) == 4 else script
 
 
 @cache
 def are_close(one: str, other: str) -> bool:
-    """Whether two languages are so close that readers of either read the other: Danish and Norwegian, Czech and Slovak.
+    """Return whether readers of each language can read the other: Danish and Norwegian, Czech and Slovak.
 
-    They are from a distance of less than 25 by CLDR's data, both ways ("langcodes", section "Distance").
+    They can if the distance in CLDR's data is below 25 in both directions ("langcodes", section "Distance").
     """
     return max(langcodes.tag_distance(one, other), langcodes.tag_distance(other, one)) < 25

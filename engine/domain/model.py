@@ -17,23 +17,23 @@ Aggregation = Literal["mean", "max", "min", "none"]
 SynthType = Literal["from_traits", "diversify", "enrich"]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 Pool = Literal["train", "eval"]
-# What is asked in a provider's batches: nothing, the first round's calls, or further rounds and votes too.
+# Calls that go into a provider's batches: none, the first round's, or also those of further rounds and votes.
 BatchMode = Literal["none", "first", "all"]
 State = Literal["draft", "busy", "ready", "failed", "archived"]
 
 POLES: tuple[Pole, Pole] = ("positive", "negative")
 OTHER_POLE: Mapping[Pole, Pole] = {"positive": "negative", "negative": "positive"}
 POLES_BY_QUALITY: Mapping[float, Pole] = {1.0: "positive", 0.0: "negative"}
-# These are defined by their words and subjects, which therefore tell their poles apart by right.
+# Traits defined by words and subjects, which may therefore legitimately separate their poles.
 DEFINED_BY_WORDS: frozenset[TraitType] = frozenset({"topic", "claim"})
 TRAIT_TYPES: tuple[str, ...] = get_args(TraitType)
 EFFORTS: tuple[str, ...] = get_args(Effort)
 SYNTH_TYPES: tuple[str, ...] = get_args(SynthType)
 
-# The labels of a trait that is given none say nothing of what its poles are.
+# Labels of a trait without authored labels. They do not describe its poles.
 DEFAULT_LABELS = ("Yes", "No")
 MOST_PER_POLE = 1_000_000
-# More seeds of a trait at a pole move neither an axis nor a choice of subjects, and embedding them takes minutes.
+# More seeds per pole change neither an axis nor the choice of subjects, and embedding them takes minutes.
 MAX_SEEDS_PER_POLE = 2_000
 
 # The platform's contract, section 1. At most 200 characters leave room for `handle=` in a file name of 255 bytes.
@@ -41,14 +41,14 @@ _SIDE = "[a-z0-9][a-z0-9-]*"
 NAMESPACE_PATTERN = f"^{_SIDE}$"
 HANDLE_PATTERN = rf"^{_SIDE}\.{_SIDE}$"
 HANDLE_MAX_LENGTH = 200
-# No text has NUL, and half of a surrogate pair, which JSON and YAML escapes can write, cannot be encoded as UTF-8.
+# Texts contain no NUL. Half of a surrogate pair, possible in JSON and YAML escapes, cannot be encoded as UTF-8.
 INVALID_CHARACTER = re.compile("[\0\ud800-\udfff]")
 INVALID, VALID = "a NUL character or half of a surrogate pair", "whole Unicode characters other than NUL"
 
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """One axis of judgment; ``negative_label`` is derived where a spectrum names one pole only."""
+    """One axis of judgment; ``negative_label`` is derived if a spectrum names only one pole."""
 
     key: str
     name: str
@@ -62,7 +62,7 @@ class Trait:
 
     @property
     def descriptions(self) -> tuple[str, ...]:
-        """What is said of it in sentences: the description, and the paraphrases of both poles."""
+        """Sentences about the trait: the description, and the paraphrases of both poles."""
         return self.description, *self.positive_paraphrase, *self.negative_paraphrase
 
     def label(self, pole: Pole) -> str:
@@ -76,7 +76,7 @@ class Trait:
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What the author wants to be judged; every field that is present steers the prompts."""
+    """The author's description of the texts and the judgment; every field that is present steers the prompts."""
 
     intent: tuple[str, ...] = ()
     domain: tuple[str, ...] = ()
@@ -86,14 +86,14 @@ class Brief:
     non_goals: tuple[str, ...] = ()
 
     @property
-    def wanted(self) -> tuple[str, ...]:
-        """All that is said in it of texts that are wanted, or may be."""
+    def in_scope(self) -> tuple[str, ...]:
+        """All fields about texts that are or may be requested: everything except ``non_goals``."""
         return *self.intent, *self.domain, *self.exemplars_of_good, *self.failure_modes, *self.edge_cases
 
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """A named length, and the range of words that its texts have."""
+    """A named length with its range, in words."""
 
     name: str
     min_words: int
@@ -101,13 +101,13 @@ class Length:
 
     @property
     def words(self) -> str:
-        """The range in words: “7 to 13 words”, which is also the name of a length that is made from seeds."""
+        """The range in words: “7 to 13 words”, which is also the name of a length derived from seeds."""
         return f"{self.min_words} to {self.max_words} words"
 
 
 @dataclass(frozen=True, slots=True)
 class OwnScenarios:
-    """What the author says of the scenarios; what is None or empty here is chosen by the model's own words."""
+    """The author's scenarios. A field that is None or empty is chosen by the words of the model."""
 
     pack: str | None = None
     subjects: tuple[str, ...] = ()
@@ -120,7 +120,7 @@ class OwnScenarios:
 class Seed:
     """One authored label: a text with its quality in [0, 1] for one trait.
 
-    ``place`` is the file and line that it came from; ``source_url`` the page that the line names as the text's source.
+    ``place`` is its file and line; ``source_url`` is the page that the line names as the text's source.
     """
 
     trait: str
@@ -131,7 +131,7 @@ class Seed:
 
     @property
     def pole(self) -> Pole | None:
-        """The pole of a quality of exactly 1.0 or 0.0; None in between."""
+        """The pole for a quality of exactly 1.0 or 0.0; None in between."""
         return POLES_BY_QUALITY.get(self.quality)
 
     @property
@@ -150,7 +150,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A synthesized sample that an earlier run attached, or put into the held-out pool ``eval``."""
+    """A synthesized sample that an earlier run attached or put into the held-out pool ``eval``."""
 
     trait: str
     text: str
@@ -162,10 +162,10 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class OwnSuite:
-    """A suite of expectations that an author has written, and that the gate runs beside its own.
+    """An authored suite of expectations that the gate runs in addition to its built-in suites.
 
-    ``place`` is the file that it came from, as messages name it; ``content`` the suite as JSON, in one form however the
-    file is laid out, so that its digest tells whether the same is expected.
+    ``place`` is its file, for messages; ``content`` is the suite as canonical JSON, so that its digest changes only if
+    the expectations do, not with the file's layout.
     """
 
     name: str
@@ -179,18 +179,18 @@ class OwnSuite:
 
     @property
     def expectations(self) -> list[dict[str, Any]]:
-        """Its expectations, as Great Expectations writes them."""
+        """The expectations, in the format of Great Expectations."""
         expectations: list[dict[str, Any]] = json.loads(self.content)["expectations"]
         return expectations
 
     def restrict(self, expectations: Sequence[Mapping[str, Any]]) -> "OwnSuite":
-        """Return the suite with some of its expectations alone."""
+        """Return the suite with only the given expectations."""
         return replace(self, content=json.dumps({"name": self.name, "expectations": expectations}))
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question of the author's that the chat judge answers about each text with yes or no."""
+    """An author's question that the chat judge answers about each text with yes or no."""
 
     ask: str
     expects_yes: bool
@@ -198,16 +198,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One standard of judgment: its definition, and what earlier runs have stored for it.
+    """One standard of judgment: its definition, and the samples that earlier runs have stored for it.
 
-    ``attached`` and ``held_out`` are the stored samples of the pools ``train`` and ``eval``; the digests are those of
-    their sets, inputs of the plan id; ``stored_runs`` are the run ids of all these sets, without those of ``replaces``,
-    whose sets count as gone and go when the set is attached that is made. ``proposed`` are the samples
-    of sets that wait for a person's decision, of both pools, and ``proposed_digests`` these sets' run ids and digests;
-    ``refused`` are texts that a person has refused, sorted, and ``reviewed`` those that a person has accepted one by
-    one, at the pole that the person gave them. ``conflicting_labels`` are authored texts with a label of each pole of a
-    trait, and count for neither; ``texts`` are the author's texts without labels. ``own_suites`` and ``questions``
-    decide which texts are kept, and do not change a plan. ``document`` is the text of its ``model.yaml``.
+    ``attached`` and ``held_out`` are the stored samples of the pools ``train`` and ``eval``; ``…_digests`` are the
+    digests of their sets, inputs of the plan id. ``stored_runs`` are the run ids of all these sets except ``replaces``:
+    sets that are ignored, and removed when the new set is attached. ``proposed`` are the samples, in both pools, of
+    sets that wait for a person's decision, ``proposed_digests`` the run ids and digests of these sets. ``refused`` are
+    the texts that a person has refused, sorted; ``reviewed`` are texts that a person has accepted one by one, at the
+    pole that the person chose. ``conflicting_labels`` are authored texts labelled with both poles of a trait; they
+    count for neither. ``texts`` are the author's unlabelled texts. ``own_suites`` and ``questions`` decide which texts
+    are kept, and do not change a plan. ``document`` is the text of ``model.yaml``.
     """
 
     handle: str
@@ -251,7 +251,7 @@ class Model:
 
     @property
     def authored(self) -> tuple[Seed, ...]:
-        """All authored samples: no new text may be like one of them, whether it counts or not."""
+        """All authored samples, conflicting ones too: no new text may resemble any of them."""
         return (*self.seeds, *self.conflicting_labels)
 
     def sample_seeds(self, count: int) -> tuple[Seed, ...]:
@@ -259,36 +259,36 @@ class Model:
         return self.seeds[:: max(1, -(-len(self.seeds) // count))]
 
     def seeds_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
-        """Return the authored samples of one trait whose quality is exactly that of the pole.
+        """Return the authored samples of one trait with exactly the quality of the pole.
 
-        Of more than ``MAX_SEEDS_PER_POLE`` they are those with the least SHA-256.
+        If there are more than ``MAX_SEEDS_PER_POLE``, return the ones with the lowest SHA-256.
         """
         if self.seeds and not self._seeds_at:
-            # Prompts ask for them once for each cell, and a model may have a hundred thousand.
-            found: dict[tuple[str, Pole], list[Seed]] = {}
+            # Cached, since prompts call this once per cell, and a model may have a hundred thousand seeds.
+            groups: dict[tuple[str, Pole], list[Seed]] = {}
             for seed in self.seeds:
-                if at := seed.pole:
-                    found.setdefault((seed.trait, at), []).append(seed)
-            for key, its in found.items():
-                crowded = len(its) > MAX_SEEDS_PER_POLE
-                drawn = heapq.nsmallest(MAX_SEEDS_PER_POLE, its, key=lambda seed: seed.sha256) if crowded else its
+                if seed.pole:
+                    groups.setdefault((seed.trait, seed.pole), []).append(seed)
+            for key, group in groups.items():
+                is_large = len(group) > MAX_SEEDS_PER_POLE
+                drawn = heapq.nsmallest(MAX_SEEDS_PER_POLE, group, key=lambda seed: seed.sha256) if is_large else group
                 self._seeds_at[key] = tuple(drawn)
         return self._seeds_at.get((trait, pole), ())
 
     def examples_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
-        """Return what ``seeds_at`` does, and after it what a person has accepted there in earlier reviews."""
+        """Return the seeds of ``seeds_at``, followed by the texts that a person accepted there in earlier reviews."""
         reviewed = (seed for seed in self.reviewed if (seed.trait, seed.pole) == (trait, pole))
         return (*self.seeds_at(trait, pole), *reviewed)
 
     def draw_seeds(self) -> tuple[Seed, ...]:
-        """Return all seeds, those at a pole as ``seeds_at`` draws them."""
+        """Return all seeds between the poles, and the seeds at a pole that ``seeds_at`` draws."""
         if len(self.seeds) <= MAX_SEEDS_PER_POLE:
             return self.seeds
         drawn = {id(seed) for trait, pole in self.poles for seed in self.seeds_at(trait, pole)}
         return tuple(seed for seed in self.seeds if seed.pole is None or id(seed) in drawn)
 
     def without_stored(self) -> "Model":
-        """Return the model with no stored samples and only some seeds and texts: few enough to be pickled."""
+        """Return the model without stored samples and with a part of its seeds and texts: few enough to be pickled."""
         texts = OwnTexts(self.texts.files, self.texts.drawn[:MAX_PLANNED])
         return replace(self, seeds=self.draw_seeds(), texts=texts, attached=(), held_out=())
 
@@ -309,7 +309,7 @@ def check_handle(handle: str) -> str:
 
 
 def is_handle(text: str) -> bool:
-    """Whether a text is a well-formed handle (the platform's contract, section 1)."""
+    """Return whether a text is a well-formed handle (the platform's contract, section 1)."""
     return len(text) <= HANDLE_MAX_LENGTH and re.fullmatch(HANDLE_PATTERN[1:-1], text) is not None
 
 

@@ -1,4 +1,4 @@
-"""Define the events by which a run reports its progress, and by whom they are heard."""
+"""Define the events of a run's progress, and the protocol of their receiver."""
 
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -10,14 +10,14 @@ from engine.domain.model import Pole
 
 @dataclass(frozen=True, slots=True)
 class StageBegun:
-    """The run has reached its next step; ``text`` is a line for a person."""
+    """The run has started its next step; ``text`` is a line for a person."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class CallsPlanned:
-    """``count`` more calls will be made, or answered from kept replies; those of ``judges`` write no texts."""
+    """``count`` more calls are planned, some answered from stored replies. Calls of ``judges`` write no texts."""
 
     count: int
     judges: bool = False
@@ -25,7 +25,7 @@ class CallsPlanned:
 
 @dataclass(frozen=True, slots=True)
 class CallBegun:
-    """An attempt at a call has its turn; it may still wait for budget and rate. ``key`` names the call."""
+    """An attempt at a call has started; it may still wait for budget and rate. ``key`` names the call."""
 
     key: str = ""
     judges: bool = False
@@ -33,7 +33,7 @@ class CallBegun:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """A call has its reply, or has failed for good. ``reused``: a kept reply was taken, nothing was sent.
+    """A call has its reply, or has finally failed. ``reused``: a stored reply was used, nothing was sent.
 
     ``key`` names the call, as in ``CallBegun``.
     """
@@ -46,9 +46,9 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class CallAnswered:
-    """A model has answered, be it with a refusal, after so many seconds.
+    """A model has answered or refused after ``seconds``.
 
-    ``identity`` is that of the model's endpoint, which was asked for so much ``thinking``.
+    ``identity`` names the model's endpoint, ``thinking`` is the requested amount.
     """
 
     identity: str
@@ -59,19 +59,19 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True)
 class CandidatesCounted:
-    """Texts that have come and break no rule, by trait key and pole; they may still be rejected beside others."""
+    """Candidates that passed the rules, by trait key and pole. Comparison with other texts may still reject them."""
 
     texts: Mapping[tuple[str, Pole], int]
 
 
 @dataclass(frozen=True, slots=True)
 class LastCall:
-    """No more calls will be made: what the estimate foresaw beyond those is not needed."""
+    """No more calls follow: the remaining calls of the estimate are not needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptCounted:
-    """How many exemplars are chosen so far, and wanted, by trait key and pole."""
+    """Numbers of exemplars chosen so far, and their quotas, by trait key and pole."""
 
     kept: Mapping[tuple[str, Pole], int]
     quotas: Mapping[tuple[str, Pole], int]
@@ -79,21 +79,21 @@ class KeptCounted:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """A message for whoever waits for the run; ``text`` is one or two sentences."""
+    """A message for the person who waits for the run; ``text`` is one or two sentences."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedCalls:
-    """The likely calls of one kind, and how long they take together; None where that is not known."""
+    """Expected number of calls of one kind, and their total time; None if it is unknown."""
 
     calls: int = 0
     seconds: float | None = None
 
     @property
     def pace(self) -> float | None:
-        """What each takes of the clock."""
+        """Wall-clock seconds per call; None if unknown."""
         return None if self.seconds is None or not self.calls else self.seconds / self.calls
 
 
@@ -127,8 +127,8 @@ class Progress(Protocol):
     """Receives a run's events."""
 
     def report(self, event: Event) -> None:
-        """Take one event; it must neither raise nor block."""
+        """Handle one event; must neither raise nor block."""
 
 
-# What the command that runs the flow of this context has for its events; None where no command shows them.
+# Receiver of this context's events, set by the command that runs the flow; None if no command shows them.
 LISTENER: ContextVar[Progress | None] = ContextVar("listener", default=None)

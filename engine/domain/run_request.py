@@ -1,4 +1,4 @@
-"""What one run is asked for, as it was typed, sent or handed out."""
+"""Define the request for one run, from a command, the HTTP API or a backfill."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,12 +10,12 @@ from engine.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What a run is asked for: the parameters of the flow ``synthesize``, which explains each.
+    """Request for a run: the parameters of the flow ``synthesize``, which documents each.
 
-    ``effort`` and ``per_pole`` are None for the model's own.
+    None as ``effort`` or ``per_pole`` selects the value of the model.
 
     Raises:
-        HandleError, InputError: it is nothing that could be asked for. ``load_job`` says what its model makes wrong.
+        HandleError, InputError: a value is invalid for every model. ``load_job`` checks it for the request's model.
     """
 
     handle: str
@@ -34,15 +34,15 @@ class RunRequest:
 
     @classmethod
     def take(cls, given: Mapping[str, Any]) -> Self:
-        """The request that is given by the names of its fields, as somebody typed it; other names are passed over."""
+        """Make a request from values by field name, as typed by a person; ignore other names."""
         return cls(**{item.name: given[item.name] for item in fields(cls) if item.name in given})
 
 
 def check_choices(synth_type: str, effort: str | None, per_pole: int | None = None, batch: str = "none") -> None:
-    """Check what is to be chosen of a few, and how many exemplars of a pole.
+    """Check synth type, effort and batch mode, and the number of exemplars per pole.
 
     Raises:
-        InputError: one of them is unknown, or out of range.
+        InputError: a value is unknown or out of range.
     """
     if synth_type not in SYNTH_TYPES:
         raise InputError(f"{synth_type!r} is not a synth type. There are: {', '.join(SYNTH_TYPES)}")
@@ -54,7 +54,7 @@ def check_choices(synth_type: str, effort: str | None, per_pole: int | None = No
 
 
 def check_effort(effort: str | None) -> Effort | None:
-    """The effort itself, or None where none is given.
+    """Return the effort unchanged, None included.
 
     Raises:
         InputError: it is unknown.

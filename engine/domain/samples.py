@@ -1,4 +1,4 @@
-"""Define exemplars, what came back for a cell, and the rows and columns in which Parquet files store them."""
+"""Define exemplars, the results of a cell, and the rows and columns of the Parquet files that store them."""
 
 import hashlib
 import json
@@ -75,7 +75,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What an exemplar is about, for whom, in which form and at which length; shared by the two cells of a pair."""
+    """Subject, audience, form and length of an exemplar; both cells of a pair share them."""
 
     subject: str
     audience: str
@@ -83,18 +83,18 @@ class Scenario:
     length: str
 
     def to_json(self) -> str:
-        """Write the scenario as JSON for the ``scenario`` column."""
+        """Return the scenario as JSON for the ``scenario`` column."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
-    """A text that came back for a cell, or the failure to get one (``text`` None, ``reason`` set).
+    """A text received for a cell, or a failed attempt (``text`` None, ``reason`` set).
 
     ``number`` counts the exemplars of one cell. ``odds`` are the in-context judge's log odds of the positive pole; None
-    if it did not judge. ``votes`` are the chat judge's, in the order in which they were asked for. ``cost_usd`` is this
-    exemplar's share of the reply that it came in plus its votes, as far as prices are known. ``seed_sha256`` names the
-    seed that it is a variation of.
+    if it did not judge. ``votes`` are the chat judge's, in the order of their requests. ``cost_usd`` is this exemplar's
+    share of its reply's cost plus the cost of its votes, as far as prices are known. ``seed_sha256`` names the seed
+    that it varies.
     """
 
     cell_id: str
@@ -117,18 +117,18 @@ class Exemplar:
 
     @property
     def key(self) -> str:
-        """The name of this exemplar, unique within its run."""
+        """The exemplar's name, unique within its run."""
         return f"{self.cell_id}/{self.number}"
 
     @property
     def is_accepted(self) -> bool:
-        """Whether it has not been rejected so far."""
+        """Whether the exemplar has not been rejected so far."""
         return self.reason is None
 
 
 @dataclass(frozen=True, slots=True)
 class RunStamp:
-    """The values that all rows of one run share. ``created_at`` is the flow run's first expected start, in UTC."""
+    """Values shared by all rows of one run. ``created_at`` is the flow run's first expected start, in UTC."""
 
     run_id: str
     handle: str
@@ -138,13 +138,13 @@ class RunStamp:
 
 
 def count_reasons(exemplars: Iterable[Exemplar]) -> dict[Reason, int]:
-    """Count exemplars by reason, what is to spare too: the most frequent reason first, those of one count by name."""
+    """Count exemplars by reason, surplus included; sorted by falling count, then by name."""
     counts = Counter(exemplar.reason for exemplar in exemplars if exemplar.reason)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
-    """Make the row of an exemplar; its ``id`` depends on handle, trait and text alone (the key where no text is)."""
+    """Make the row of an exemplar; its ``id`` depends only on handle, trait and text (on the key without a text)."""
     text = exemplar.text
     return Row(
         id=make_id(stamp.handle, exemplar.trait, exemplar.key if text is None else text),
@@ -167,19 +167,19 @@ def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
         content_sha256=None if text is None else digest_text(text),
         created_at=stamp.created_at,
         reason=exemplar.reason,
-        # What a provider says of a failed call differs from run to run.
+        # A provider's message about a failed call differs from run to run.
         detail=None if exemplar.reason in (None, "cell_failed") else exemplar.detail or None,
     )
 
 
 def make_own_row(handle: str, seed: Seed) -> Row:
-    """Make the columns of an author's own sample that say what it is, and ``source_url``, which no stored one has."""
-    said = {name: getattr(seed, name) for name in ("trait", "text", "quality", "source_url")}
-    return Row(id=make_id(handle, seed.trait, seed.text), provenance="authored", content_sha256=seed.sha256, **said)
+    """Make the row of an authored sample: its identifying columns, and ``source_url``, which no stored sample has."""
+    columns = {name: getattr(seed, name) for name in ("trait", "text", "quality", "source_url")}
+    return Row(id=make_id(handle, seed.trait, seed.text), provenance="authored", content_sha256=seed.sha256, **columns)
 
 
 def make_id(handle: str, trait: str, text: str) -> int:
-    """Return 53 bits of the SHA-256 of handle, trait and text: a number that every JSON client reads exactly."""
+    """Return 53 bits of the SHA-256 of handle, trait and text: an integer that every JSON client reads exactly."""
     digest = hashlib.sha256("\0".join((handle, trait, text)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 11
 

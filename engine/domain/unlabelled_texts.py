@@ -1,21 +1,21 @@
-"""Define the texts that an author has without labels: what the model is for, and no samples of it."""
+"""Define an author's unlabelled texts: they show what the model is for, and are no samples."""
 
 from bisect import bisect_left
 from dataclasses import dataclass
 
-# Of more, in all sources together, the rest is not read.
+# Maximum number of texts over all sources; the rest is not read.
 MAX_READ = 1_000_000
-# So many are kept, drawn by their digests: the encoder takes over a minute for them.
+# Maximum number of texts that are kept, drawn by digest: the encoder takes over a minute for them.
 MAX_DRAWN = 20_000
-# So many are enough to plan by.
+# Number of texts that suffices for a plan.
 MAX_PLANNED = 2_000
-# So much of each is placed by the encoder, whose time grows with the length.
+# Length of the part of each text that is embedded, since the encoder's time grows with the length.
 OPENING_CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class TextsFile:
-    """A file or folder of texts: its path in the model's folder, its SHA-256, and how many texts were read of it."""
+    """A file or folder of texts: its path in the model's folder, its SHA-256, and the number of texts read."""
 
     path: str
     sha256: str
@@ -24,11 +24,11 @@ class TextsFile:
 
 @dataclass(frozen=True, slots=True)
 class OwnTexts:
-    """All texts of a model's sources of the type ``texts``; those of one normal form count once.
+    """All texts of a model's sources of the type ``texts``; texts with equal normal forms count once.
 
     Args:
-        drawn: at most ``MAX_DRAWN``, in the order of their keys (``hash_form``): the first of them are a fair draw too.
-        keys: the keys of all, sorted, as native integers of 8 bytes.
+        drawn: at most ``MAX_DRAWN`` texts, sorted by key (``hash_form``), so that any first part is a fair draw too.
+        keys: the sorted keys of all texts, as native integers of 8 bytes.
     """
 
     files: tuple[TextsFile, ...] = ()
@@ -36,7 +36,7 @@ class OwnTexts:
     keys: bytes = b""
 
     def has(self, key: int) -> bool:
-        """Whether a text of that key is among them."""
+        """Return whether a text with that key is included."""
         keys = memoryview(self.keys).cast("Q")
         place = bisect_left(keys, key)
         return place < len(keys) and keys[place] == key

@@ -1,4 +1,4 @@
-"""What a run comes to: the gate's verdict, as plain values that no part of Great Expectations is in, and the result."""
+"""Define the gate's verdict, as plain values without objects of Great Expectations, and the result of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from engine.domain.model import Pole
 
-# The gate's own suites, which are expectations/*.json.
+# The gate's built-in suites, expectations/*.json.
 GATE_SUITES = ("run", "whole", "held_out")
 
 
@@ -18,9 +18,9 @@ class Diversity:
         count: the number of texts.
         vendi_of_eight: the Vendi score of order 2, in [1, 8], of eight random texts (Pasarkar and Dieng 2023, arXiv
             2310.12952); None with fewer than eight texts.
-        shared_openings_of_eight: the share of eight random texts whose first three words are those of another of them;
-            None with fewer than eight texts.
-        word_order: see ``engine.choosing.diversity``, as ``seed_likeness``; None where it was not measured.
+        shared_openings_of_eight: the share of eight random texts that start with the same three words as another of
+            them; None with fewer than eight texts.
+        word_order, seed_likeness: see ``engine.choosing.diversity``; None if not measured.
     """
 
     count: int
@@ -44,8 +44,8 @@ class PoleDiversity:
 class ExpectationResult:
     """The result of one expectation of the gate.
 
-    ``severity`` is ``critical``, ``warning`` or ``info``; ``name`` is a clause that says what was expected,
-    ``remedy`` a sentence that says what to do where it is not so.
+    ``severity`` is ``critical``, ``warning`` or ``info``; ``name`` is a clause that says what was expected, ``remedy``
+    a sentence that says what to do if it fails.
     """
 
     suite: str
@@ -59,13 +59,13 @@ class ExpectationResult:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The gate's decision. ``failed`` has a sentence for each critical failure, ``suites`` GX's own results by suite.
+    """The gate's decision. ``failed`` has a sentence for each critical failure, ``suites`` GX's raw results by suite.
 
-    ``warnings`` are the gate's and, of a run, those of the look at its set as a whole (``Rounds.explain_recheck``).
+    ``warnings`` come from the gate and, for a run, from the recheck of its whole set (``Rounds.explain_recheck``).
 
-    ``variety`` has the diversity figures that the gate was given, for every trait and pole; ``beside`` the run ids of
-    the stored sets whose samples were checked together with the run's rows. ``proposed`` says that what passed
-    waits for a person's decision.
+    ``variety`` has the gate's input of diversity figures, for every trait and pole; ``checked_against`` the run ids of
+    the stored sets that were checked together with the run's rows. ``proposed`` is true if the passed set waits for a
+    person's decision.
     """
 
     success: bool
@@ -74,12 +74,12 @@ class Verdict:
     results: tuple[ExpectationResult, ...]
     suites: Mapping[str, Mapping[str, Any]]
     variety: tuple[PoleDiversity, ...] = ()
-    beside: tuple[str, ...] = ()
+    checked_against: tuple[str, ...] = ()
     proposed: bool = False
 
     @property
     def status(self) -> Literal["attached", "proposed", "rejected"]:
-        """The status of the set that it is the verdict of."""
+        """The status that the verdict gives its set."""
         if not self.success:
             return "rejected"
         return "proposed" if self.proposed else "attached"
@@ -87,11 +87,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """The result of a run: where its files are, and how many exemplars were kept and rejected.
+    """The result of a run: paths of its files, and numbers of kept and rejected exemplars.
 
-    ``status`` is ``attached``, or ``not_needed`` where nothing was lacking and there is no set. ``wanted`` is the quota
-    of each trait and pole, or the largest; ``kept`` is by trait key and pole. ``rejected`` does not count what is to
-    spare. ``headline`` says the same in a line, see ``engine.report.wording``.
+    ``status`` is ``attached``, or ``not_needed`` if no exemplars were missing and there is no set. ``wanted`` is the
+    quota of each trait and pole, or the largest; ``kept`` is by trait key and pole. ``rejected`` does not count surplus
+    exemplars. ``headline`` says the same in a line, see ``engine.report.wording``.
     """
 
     run_id: str
@@ -108,7 +108,7 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class SkipReason:
-    """Why a model is passed over, as a sentence, and the run that made what it has."""
+    """The reason for skipping a model, as a sentence, and the run that created its existing set."""
 
     reason: str
     run_id: str | None = None

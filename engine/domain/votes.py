@@ -1,4 +1,4 @@
-"""Define the chat judge's votes on a text, decides their outcome, and counts how often votes disagree."""
+"""Define the chat judge's votes on a text, decide their outcome, and count how often votes disagree."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ Outcome = Literal["positive", "negative", "neither"]
 class Vote:
     """One vote of one judge. ``first`` is the pole shown first; ``answer`` is "invalid" if no reply was valid.
 
-    ``sense`` is whether a person could have written the text and meant it, ``answers`` are those to the author's
-    questions; each is None where it was not asked for or cannot be read. ``probability`` is that of the answer, where a
-    decision model tells it.
+    ``sense`` is whether a person could have written the text and meant it, ``answers`` belong to the author's
+    questions; each is None if not requested or unreadable. ``probability`` is the answer's, if a decision model
+    returns it.
     """
 
     judge: str
@@ -28,7 +28,7 @@ class Vote:
 
     @property
     def position(self) -> int | None:
-        """The position in the prompt that was voted for, 0 or 1; None if neither was."""
+        """The chosen position in the prompt, 0 or 1; None if neither was chosen."""
         return None if self.answer in ("neither", "invalid") else int(self.answer != self.first)
 
     def to_entry(self) -> dict[str, object]:
@@ -55,24 +55,24 @@ class VoteCounts:
     invalid: int = 0
 
 
-def decide(votes: Sequence[Vote], wanted: int) -> Outcome | None:
-    """Decide the outcome of the votes cast so far, out of ``wanted``; None while later votes can still change it.
+def decide(votes: Sequence[Vote], requested: int) -> Outcome | None:
+    """Decide the outcome after some of the ``requested`` votes; None while later votes can still change it.
 
-    A pole needs more than half of ``wanted``. If all votes named the same position though the poles were swapped
+    A pole needs more than half of ``requested``. If all votes named the same position though the poles were swapped
     between them, the judge shows position bias and the outcome is "neither" (Zheng et al. 2023, section 3.4).
     """
-    left = wanted - len(votes)
+    left = requested - len(votes)
     counts = {pole: sum(vote.answer == pole for vote in votes) for pole in POLES}
     leader = max(POLES, key=lambda pole: counts[pole])
     if shows_position_bias(votes):
         return None if left else "neither"
-    if counts[leader] > wanted / 2:
+    if counts[leader] > requested / 2:
         return leader
-    return None if counts[leader] + left > wanted / 2 else "neither"
+    return None if counts[leader] + left > requested / 2 else "neither"
 
 
 def shows_position_bias(votes: Sequence[Vote]) -> bool:
-    """Whether two or more votes all named the same position, whichever pole was shown there."""
+    """Return whether two or more votes all named the same position, although its pole changed."""
     positions = {vote.position for vote in votes}
     return len({vote.first for vote in votes}) > 1 and len(positions) == 1 and None not in positions
 

@@ -93,7 +93,7 @@ def make_sample_set(
             "meaning": digest_definition(model),
             "seed": rounds.plan.seed,
             "level": asdict(rounds.plan.level),
-            "checked_beside": list(verdict.beside),
+            "checked_beside": list(verdict.checked_against),
             **({} if rounds.plan.missing is None else {"lacking": nest_poles(rounds.plan.missing)}),
             **({"questions": [asdict(question) for question in model.questions]} if model.questions else {}),
             **({"expectations": {suite.name: suite.sha256 for suite in model.own_suites}} if model.own_suites else {}),

@@ -61,7 +61,7 @@ def collect_own_words(model: Model, trait: Trait, language: str) -> frozenset[Ru
     Runs that the seeds have are left out, because they belong to the genre. So are the words of topics and claims.
     """
     descriptions = () if trait.type in DEFINED_BY_WORDS else trait.descriptions
-    texts = [*model.brief.wanted, *model.brief.non_goals, *descriptions]
+    texts = [*model.brief.in_scope, *model.brief.non_goals, *descriptions]
     content = frozenset(_cut(words) for text in texts for words in _list_content_runs(text, language))
     for seed in model.sample_seeds(MOST_SEEDS) if content else ():
         content -= {_cut(words) for words in _list_content_runs(seed.text, language)}

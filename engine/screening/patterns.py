@@ -83,7 +83,7 @@ def list_waived_patterns(model: Model, forms: Sequence[str] = ()) -> frozenset[s
         forms: the scenarios' forms.
     """
     traits = (text for trait in model.traits for text in trait.descriptions)
-    words = [model.description, *model.brief.wanted, *forms, *traits]
+    words = [model.description, *model.brief.in_scope, *forms, *traits]
     quoted = (quote for text in words for quote in _QUOTED.findall(text))
     texts = [*(seed.text for seed in model.sample_seeds(MOST_SEEDS)), *words, *quoted]
     return frozenset(

@@ -124,7 +124,7 @@ def _list_evidence(model: Model) -> Iterator[tuple[list[str], str]]:
     traits = [text for trait in model.traits for text in (trait.name, *trait.descriptions)]
     labels = [trait.label(pole) for trait in model.traits for pole in POLES]
     yield [model.description, *traits, *labels], "labels and descriptions are"
-    yield list(model.brief.wanted), "the brief is"
+    yield list(model.brief.in_scope), "the brief is"
 
 
 def _detect(text: str) -> str | None:

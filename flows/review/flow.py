@@ -168,10 +168,10 @@ async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resou
         verdict = await _check(proposal, rows, [entry["was"] for entry in corrected.get("corrected", ())], resources)
         await lease.confirm()
         newer: list[str] = []
-        beside = (*verdict.beside, *proposal.manifest.get("replaces", ()))
+        beside = (*verdict.checked_against, *proposal.manifest.get("replaces", ()))
         may_enter = make_entry_check(resources.settings, proposal.handle, pool, rows, beside, newer)
         entry = {**whole.to_entry(), "refused": refused, **corrected}
-        ended = attach_proposal(proposal, rows, entry, verdict.beside, decisions, may_enter)
+        ended = attach_proposal(proposal, rows, entry, verdict.checked_against, decisions, may_enter)
         if ended is not None:
             for warning in verdict.warnings:
                 logger.warning("%s", warning)
