@@ -1,1 +1,1 @@
-"""What helps an author of a model: its file to begin with, its JSON Schema, and what validation finds."""
+"""Tools for a model's author: the first file and its JSON Schema, validation, suggestions and added labels."""

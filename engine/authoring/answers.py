@@ -1,4 +1,4 @@
-"""What an author says of a new model before its file is written, and the example that stands where nothing is said."""
+"""Parse an author's answers about a new model, and define the example that replaces missing answers."""
 
 import re
 import unicodedata
@@ -14,18 +14,18 @@ from engine.domain.model import POLES, Pole
 from engine.text.formatting import capitalise
 from engine.text.words import fold_look, is_blank
 
-# Where no letter of a name can stand in a key, as in Japanese.
+# Key of a trait without any letter that a key may have, as in Japanese.
 FALLBACK_KEY = "trait"
 SAMPLES_FILE = "samples.jsonl"
 OWN_FILES = (SAMPLES_FILE, LABELLED_FILE, ADDED_FILE)
 MAX_KEY_CHARACTERS = 100
-# More is no label, but what a text at the pole is like.
+# A longer text is not a label, but a description of texts at the pole.
 MAX_LABEL_WORDS, MAX_LABEL_CHARACTERS = 4, 40
 
 
 @dataclass(frozen=True, slots=True)
 class PoleAnswer:
-    """One pole in the author's words, and texts that stand there; ``paraphrase`` may be empty."""
+    """One pole in the author's words, and example texts; ``paraphrase`` may be empty."""
 
     label: str
     paraphrase: str = ""
@@ -34,9 +34,9 @@ class PoleAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the texts are, the trait with its question, and its poles; ``question`` may be empty.
+    """Kind of texts, the trait with its question, and its poles; ``question`` may be empty.
 
-    ``own_texts`` is a file of texts without labels, anywhere on this machine, ``field`` what the text is called in it.
+    ``unlabelled_texts`` is a file anywhere on this machine, ``field`` the name of its text field.
     """
 
     texts: str
@@ -44,16 +44,16 @@ class Answers:
     positive: PoleAnswer
     negative: PoleAnswer
     question: str = ""
-    own_texts: Path | None = None
+    unlabelled_texts: Path | None = None
     field: str = "text"
 
     @property
     def key(self) -> str:
-        """The trait's key, of the letters of its name that a key may have."""
+        """The trait's key, made from its name."""
         return make_key(self.trait)
 
     def pole(self, pole: Pole) -> PoleAnswer:
-        """Return what was said of a pole."""
+        """Return the answer for a pole."""
         return self.positive if pole == "positive" else self.negative
 
     @property
@@ -63,13 +63,13 @@ class Answers:
 
     @property
     def description(self) -> str:
-        """The trait's question or, where none was asked, what its poles are."""
+        """The trait's question; without one a sentence that describes the poles."""
         poles = (self.pole(pole) for pole in POLES)
-        said = [": ".join(filter(None, (pole.label, pole.paraphrase.rstrip(".")))) for pole in poles]
-        return self.question or _finish("; ".join(said))
+        clauses = [": ".join(filter(None, (pole.label, pole.paraphrase.rstrip(".")))) for pole in poles]
+        return self.question or _finish("; ".join(clauses))
 
 
-# What stands in a file that nothing was said of; validation tells by it that the file was not filled in.
+# Content of a file without answers; validation recognizes by it that the file was not filled in.
 EXAMPLE = Answers(
     texts="Replies of a shop's support team to its customers",
     trait="Warmth",
@@ -83,54 +83,54 @@ def make_key(name: str) -> str:
     """Make the key of a trait from its name: "Größe & Art" becomes ``grosse_art``."""
     latin = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
     key = "_".join(re.findall(r"[a-z0-9]+", latin))[:MAX_KEY_CHARACTERS].strip("_") or FALLBACK_KEY
-    # A line of samples has fields of these names already.
+    # A line of samples already has fields of these names.
     return f"{key}_{FALLBACK_KEY}" if key in (CONTENT, SOURCE_URL) else key
 
 
 def clean_answer(text: str) -> str:
-    """Clean what was typed of what no file may hold, and of the space around it.
+    """Remove characters that no file may contain, and surplus space, from typed text.
 
     Raises:
-        UnicodeError: it has bytes that are no characters of the terminal's encoding.
+        UnicodeError: the text has bytes that are not characters in the terminal's encoding.
     """
     text.encode()
-    # A byte order mark, which YAML allows, is what some terminals paste before a text.
+    # Some terminals paste a byte order mark before a text. YAML allows it, so it is removed here.
     return " ".join(Reader.NON_PRINTABLE.sub(" ", unicodedata.normalize("NFC", text.replace("\ufeff", ""))).split())
 
 
 def read_trait(text: str) -> tuple[str, str]:
-    """Read a trait: its name and, after a colon, the question that it asks, "" where there is none.
+    """Parse a trait into its name and, after a colon, its question ("" if there is none).
 
     Raises:
-        ValueError: it has no name, or one that is a sentence.
+        ValueError: it has no name, or its name is a sentence.
     """
     return _split_answer(text, "Begin with a word or two that name it; after a colon ask the question")
 
 
 def read_pole(text: str, other: PoleAnswer | None = None) -> PoleAnswer:
-    """Read a pole: its label and, after a colon, what a text there is like.
+    """Parse a pole into its label and, after a colon, a description of its texts.
 
     Args:
-        other: the other pole, if that is known.
+        other: the other pole, if it is known.
 
     Raises:
-        ValueError: it has no label, one that is a sentence or a number, or that of the other pole.
+        ValueError: it has no label, or its label is a sentence, a number or the label of the other pole.
     """
     label, paraphrase = _split_answer(
         text, "Begin with a word or two for this end; after a colon say what a text there does"
     )
     if parse_number(label) is not None:
-        raise ValueError(f"{label} would read as a quality. Say in a word or two what stands at this end")
+        raise ValueError(f"{label} would read as a quality. Name this end in a word or two")
     if other and fold_look(label) == fold_look(other.label):
         raise ValueError(f"{other.label!r} is the other end already, and looks the same. Name this end in other words")
     return PoleAnswer(label, paraphrase)
 
 
 def read_file(text: str) -> Path | None:
-    """Read the path of a file of texts without labels; None where none is given.
+    """Parse the path of a file of unlabelled texts; None if the answer is empty.
 
     Raises:
-        ValueError: there is no such file, or it cannot be one of texts, or not beside the model's own files.
+        ValueError: the file does not exist, has another type, or has the name of one of the model's own files.
     """
     path = Path(text.strip("'\"")).expanduser()
     if not text:
@@ -144,17 +144,17 @@ def read_file(text: str) -> Path | None:
     return path
 
 
-def _split_answer(text: str, asked: str) -> tuple[str, str]:
+def _split_answer(text: str, advice: str) -> tuple[str, str]:
     """Split "Warm: thanks and offers help" at its first colon."""
     first, _, rest = text.replace("：", ":", 1).partition(":")
     name = first.strip()
     if is_blank(name) or len(name) > MAX_LABEL_CHARACTERS or len(name.split()) > MAX_LABEL_WORDS:
-        raise ValueError(asked)
+        raise ValueError(advice)
     return name, _finish(rest.strip())
 
 
 def _finish(sentence: str) -> str:
-    """Has a sentence begin with a capital and end with a mark, where its script has these."""
+    """Capitalise a sentence and add a missing final full stop, if its script has capitals."""
     has_case = sentence[:1].lower() != sentence[:1].upper()
-    ends = sentence[-1:] in ".!?…" or not has_case
-    return capitalise(sentence if ends else f"{sentence}.")
+    is_finished = sentence[-1:] in ".!?…" or not has_case
+    return capitalise(sentence if is_finished else f"{sentence}.")

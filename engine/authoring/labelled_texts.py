@@ -1,6 +1,6 @@
-"""Add texts that an author has labelled to a model's own samples: lines of a file that is read as one of its sources.
+"""Add an author's labelled texts to the authored samples of a model, as lines of one of its source files.
 
-What is added over HTTP goes to a file that programs keep (``engine/store/added_samples.py``); this one is the author's.
+Additions over HTTP go to a file that programs maintain (``engine/store/added_samples.py``); this file is the author's.
 """
 
 from collections import Counter, defaultdict
@@ -25,13 +25,13 @@ from engine.text.words import drop_unseen, normalise
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Addition:
-    """What an addition has done, or would do.
+    """Result of an addition or of its dry run.
 
     Args:
-        file: the one that new labels go to; ``is_new_source`` if it is made for them.
-        added: how many new labels each trait has, by the label of a pole or the number between them.
-        known: how many labels were there already.
-        unlabelled: how many texts have none.
+        file: the file for the new labels; ``is_new_source`` is true if it is created for them.
+        added: numbers of new labels by trait key, then by the label of a pole or the quality between the poles.
+        known: number of labels that the model had already.
+        unlabelled: number of texts without a label.
     """
 
     handle: str
@@ -44,11 +44,11 @@ class Addition:
 
     @property
     def count(self) -> int:
-        """How many labels are new."""
+        """Number of new labels."""
         return sum(sum(labels.values()) for labels in self.added.values())
 
     def __repr__(self) -> str:
-        """What was done with the labels, in a few lines."""
+        """Return a summary of the addition in a few lines."""
         done, place = "would be added" if self.dry_run else "added", f" to {self.file}" if self.count else ""
         lines = [f"{self.handle}: {count_noun(self.count, 'label')} {done}{place}"]
         for trait, labels in self.added.items():
@@ -59,54 +59,55 @@ class Addition:
 
 
 def add_labelled(models_uri: str, handle: str, labelled: LabelledFile, dry_run: bool = False) -> Addition:
-    """Add labels to a model's own samples, all that are new or none; one that is there already is not added again.
+    """Add all new labels to a model's authored samples, or none on an error; labels that it has already are skipped.
 
-    They go to the first file of ``sources`` that is JSONL and may label all these traits, else to ``LABELLED_FILE``,
-    which needs no entry there.
+    They go to the first JSONL file of ``sources`` that may label all these traits, else to ``LABELLED_FILE``, which
+    needs no entry there.
 
     Args:
         labelled: labels for traits of the model.
 
     Raises:
-        DefinitionError: a text has another label there, or twice in the file; or files of the model have mistakes.
-        InputError: there is no such model, it is not a draft, or no file of it may hold these labels.
-        StoreError: a file cannot be read or written; then nothing was added.
+        DefinitionError: a text has another label in the model or in the file, or files of the model have mistakes.
+        InputError: the model does not exist or is not a draft, or none of its files may hold these labels.
+        StoreError: a file cannot be read or written; nothing was added.
     """
     outline = load_outline(models_uri, handle)
     check_draft(models_uri, handle, "Nothing was added")
     with lock_folder(*open_folder(locate_model(models_uri, handle))):
         new = _choose_new(load_model(models_uri, handle), labelled)
         target = _find_target(outline, {seed.trait for seed in new})
-        is_made = read_authored(models_uri, handle, target.path) is None and bool(new)
+        is_new_source = read_authored(models_uri, handle, target.path) is None and bool(new)
         if not dry_run and new:
             lines = (list(labels) for _, labels in groupby(new, attrgetter("place")))
             append_lines(models_uri, handle, target, lines)
-    own = {trait: [_name_label(trait, seed) for seed in new if seed.trait == trait.key] for trait in outline.traits}
-    added = {trait.key: dict(Counter(labels)) for trait, labels in own.items() if labels}
-    return Addition(handle, target.name, added, len(labelled.seeds) - len(new), labelled.unlabelled, is_made, dry_run)
+    names = {trait: [_name_label(trait, seed) for seed in new if seed.trait == trait.key] for trait in outline.traits}
+    added = {trait.key: dict(Counter(labels)) for trait, labels in names.items() if labels}
+    known = len(labelled.seeds) - len(new)
+    return Addition(handle, target.name, added, known, labelled.unlabelled, is_new_source, dry_run)
 
 
 def _choose_new(model: Model, labelled: LabelledFile) -> list[Seed]:
-    """Choose the labels that the model does not have yet, each once; texts are the same as in ``deduplicate_seeds``.
+    """Return the distinct labels that the model lacks; texts are compared as in ``deduplicate_seeds``.
 
     Raises:
         DefinitionError: a text has another label already.
     """
-    standing: dict[tuple[str, str], list[Seed]] = defaultdict(list)
+    existing: dict[tuple[str, str], list[Seed]] = defaultdict(list)
     for seed in model.authored:
-        standing[seed.trait, normalise(seed.text)].append(seed)
+        existing[seed.trait, normalise(seed.text)].append(seed)
     new, problems = [], []
     for seed in labelled.seeds:
-        alike = standing[seed.trait, normalise(seed.text)]
+        alike = existing[seed.trait, normalise(seed.text)]
         form = drop_unseen(seed.text)
-        # Case and punctuation may be what the trait is about.
+        # The trait may be about case and punctuation.
         contrary = [other for other in alike if other.quality != seed.quality and drop_unseen(other.text) == form]
         if contrary:
             trait, (file, _, line) = model.trait(seed.trait), seed.place.rpartition(":")
-            said, other = (_name_label(trait, item) for item in (seed, contrary[0]))
-            found = f"{said!r}, where {contrary[0].place} has {other!r} for the same text"
+            label, other = (_name_label(trait, item) for item in (seed, contrary[0]))
+            fault = f"{label!r}, where {contrary[0].place} has {other!r} for the same text"
             allowed = "one label a text. Change one of the two, or take it out"
-            problems.append(Problem(file, int(line), trait.key, found, allowed))
+            problems.append(Problem(file, int(line), trait.key, fault, allowed))
         elif all(other.quality != seed.quality for other in alike):
             alike.append(seed)
             new.append(seed)
@@ -115,10 +116,10 @@ def _choose_new(model: Model, labelled: LabelledFile) -> list[Seed]:
 
 
 def _find_target(outline: Outline, traits: set[str]) -> Source:
-    """Find the source that labels of these traits are written to.
+    """Return the source for new labels of these traits.
 
     Raises:
-        InputError: none may label them all, and an entry has said what else ``LABELLED_FILE`` holds.
+        InputError: no source may label them all, and an entry gives ``LABELLED_FILE`` another content.
     """
     for source in outline.sources:
         if source.type == "jsonl" and traits <= source.trait_keys:

@@ -19,18 +19,18 @@ from engine.errors import InputError, StoreError
 from engine.settings import IS_CHECKOUT, PROJECT_ROOT
 
 TEMPLATE = Path(__file__).parent / "templates" / "model.yaml.jinja"
-# Where a checkout has the schema; elsewhere it is written beside the models.
+# The schema in a checkout; an installed program writes it next to the models.
 COMMITTED_SCHEMA = PROJECT_ROOT / "docs" / "reference" / "schemas" / "model.schema.json"
 SCHEMA_FILE = COMMITTED_SCHEMA.name
 WIDTH = 120
 
 
 def check_new(models: Path, handle: str) -> None:
-    """Check that there is no such model yet.
+    """Check that a new model's handle is valid and unused.
 
     Raises:
         HandleError: the handle is malformed.
-        InputError: the model is there already.
+        InputError: the model exists already.
     """
     path = models / check_handle(handle) / MODEL_FILE
     if os.path.lexists(path):
@@ -40,10 +40,10 @@ def check_new(models: Path, handle: str) -> None:
 
 
 def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Path:
-    """Write the files of a new model, overwrites none, and returns its ``model.yaml``.
+    """Write the files of a new model without overwriting any; return the path of its ``model.yaml``.
 
     Args:
-        models: the catalogue, a local folder that need not exist yet.
+        models: the catalogue, a local folder that may not exist yet.
 
     Raises:
         HandleError, InputError: as ``check_new``.
@@ -56,7 +56,7 @@ def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Pa
         for pole in POLES
         for text in answers.pole(pole).examples
     ]
-    # The definition last: a folder without one is no model.
+    # The definition is last: a folder without it is not a model, so a failure leaves none.
     contents = {
         schema: entries.format_schema(),
         folder / SAMPLES_FILE: "".join(samples),
@@ -64,8 +64,8 @@ def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Pa
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if (own := answers.own_texts) and not (folder / own.name).exists():
-            shutil.copyfile(own, folder / own.name)
+        if (texts := answers.unlabelled_texts) and not (folder / texts.name).exists():
+            shutil.copyfile(texts, folder / texts.name)
         for path, content in contents.items():
             if not path.exists():
                 path.write_text(content, encoding="utf-8")
@@ -78,7 +78,7 @@ def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Pa
 
 
 def locate_schema(models: Path) -> Path:
-    """Locate the schema of ``model.yaml`` for the models of a folder: that of the checkout if they are inside it."""
+    """Return the path of the schema for the models in a folder: the checkout's schema if they are inside it."""
     if IS_CHECKOUT and COMMITTED_SCHEMA.is_file() and models.absolute().is_relative_to(PROJECT_ROOT):
         return COMMITTED_SCHEMA
     return models / SCHEMA_FILE
@@ -88,7 +88,7 @@ def render_definition(handle: str, answers: Answers, schema: str) -> str:
     """Render ``model.yaml``.
 
     Args:
-        schema: the path of its schema from the model's folder.
+        schema: path of its schema, relative to the model's folder.
     """
     line = json.dumps({CONTENT: "…", answers.key: 1}, ensure_ascii=False)
     path = schema.replace(os.sep, "/")
@@ -97,7 +97,7 @@ def render_definition(handle: str, answers: Answers, schema: str) -> str:
 
 @cache
 def _load_template() -> jinja2.Template:
-    # It writes YAML, in which nothing is to be escaped as HTML.
+    # No HTML escapes, since the template writes YAML.
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)  # noqa: S701
     environment.globals |= {"say": _explain}
     environment.filters |= {"scalar": _write_scalar, "paraphrase": _write_paraphrase}
@@ -105,12 +105,12 @@ def _load_template() -> jinja2.Template:
 
 
 def _explain(path: str, margin: str = "", more: str = "") -> str:
-    """Write the description of a field as comment lines.
+    """Return the description of a field as comment lines.
 
     Args:
-        path: the kind of object in ``engine.definitions.schema``, and the field: "TraitEntry.key".
-        margin: what stands before each line.
-        more: what is said beside the description.
+        path: class in ``engine.definitions.schema`` and field: "TraitEntry.key".
+        margin: prefix of each line.
+        more: text that follows the description.
     """
     kind, name = path.split(".")
     described = " ".join(filter(None, [getattr(entries, kind).model_fields[name].description, more]))

@@ -1,6 +1,6 @@
-"""Validate models: every mistake of form or, where there is none, of meaning and samples; and then hints.
+"""Validate models: report mistakes of form; if there are none, mistakes of meaning and in samples; then hints.
 
-Hints are no mistakes, and change no exit code.
+Hints are not mistakes and do not change the exit code.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,17 +20,17 @@ from engine.text.formatting import count_noun
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Validation:
-    """What was found in one model.
+    """Results for one model.
 
     Args:
-        mistakes: of the files, each with its line.
-        refusal: why the model cannot be used at all, where that is no mistake of a line; "" where it can.
-        exit_code: that of a command that ends with it: 0 where there are no mistakes.
-        skipped: what is legal and not read here, and samples that count once or not at all.
-        samples: the number of authored labels; None where there can be none.
-        unnamed: how many of them are in ``labelled.jsonl``, which no entry of ``sources`` names.
-        texts: the number of unlabelled texts.
-        rules: the expectations of its author, and those for all models.
+        mistakes: mistakes in its files, each with its line.
+        refusal: why the model cannot be used at all, if the cause is not a mistake in a line; otherwise "".
+        exit_code: exit code of a command that ends with this result; 0 if there are no mistakes.
+        skipped: legal parts that are not read here, and samples that count once or not at all.
+        samples: number of authored labels; None if the model is invalid.
+        unnamed: number of them in ``labelled.jsonl``, if no entry of ``sources`` names that file.
+        texts: number of unlabelled texts.
+        rules: the expectations of its author, and the expectations for all models.
     """
 
     handle: str
@@ -46,17 +46,17 @@ class Validation:
 
     @property
     def is_valid(self) -> bool:
-        """Whether there are no mistakes."""
+        """Return whether the model has no mistakes and can be used."""
         return not self.mistakes and not self.refusal
 
     def __repr__(self) -> str:
-        """A line that says how it stands, and one for each thing that was found."""
+        """Return a summary line, followed by a line for each mistake, rule, skipped part and hint."""
         counts = ["no mistakes" if self.is_valid else count_noun(len(self.mistakes), "mistake")]
         if self.samples is not None:
-            own = f" ({self.unnamed:,} of {LABELLED_FILE}, which needs no entry)" if self.unnamed else ""
-            counts.append(count_noun(self.samples, "sample") + own)
-        found = {"unlabelled text": self.texts, "hint": len(self.hints)}
-        counts += [count_noun(count, noun) for noun, count in found.items() if count]
+            origin = f" ({self.unnamed:,} of {LABELLED_FILE}, which needs no entry)" if self.unnamed else ""
+            counts.append(count_noun(self.samples, "sample") + origin)
+        others = {"unlabelled text": self.texts, "hint": len(self.hints)}
+        counts += [count_noun(count, noun) for noun, count in others.items() if count]
         lines = [
             *(str(mistake) for mistake in self.mistakes),
             *(f"rule: {rule}" for rule in self.rules),
@@ -73,11 +73,11 @@ def validate_models(
     with_hints: bool = True,
     embedder: Embedder | None = None,
 ) -> Iterator[Validation]:
-    """Validate models one by one; one that has mistakes does not stop the others.
+    """Yield the result of each model; a model with mistakes does not stop the validation.
 
     Args:
-        check_suites: gives the suites that hold for a model, given its handle, or raises what is wrong with them.
-        embedder: None leaves out the hints for which samples would be embedded.
+        check_suites: returns the authored suites for a model's handle, or raises an error for invalid ones.
+        embedder: None leaves out hints that need embedded samples.
     """
     for handle in handles:
         try:
@@ -105,12 +105,12 @@ def validate_models(
 
 
 def list_strays(models_uri: str) -> list[Hint]:
-    """List the folders of a catalogue that are no models, though somebody may take them for some.
+    """Return a hint for each folder of a catalogue that may look like a model but is not one.
 
     Raises:
         StoreError: the catalogue cannot be read.
     """
     known = set(list_handles(models_uri))
-    said = f"it is no model: its name is no handle (<namespace>.<name>), or it has no {MODEL_FILE}"
+    message = f"it is no model: its name is no handle (<namespace>.<name>), or it has no {MODEL_FILE}"
     strays = [name for name in list_folders(models_uri) if name not in known and not name.startswith((".", "_"))]
-    return [Hint("stray_folder", name, said) for name in strays]
+    return [Hint("stray_folder", name, message) for name in strays]

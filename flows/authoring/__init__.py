@@ -1,1 +1,1 @@
-"""The feature authoring: commands that begin a model, check it, and write what other tools read of it."""
+"""Authoring feature: commands that begin a model, check it, and export it for other tools."""

@@ -47,26 +47,26 @@ def validate_command(
     chosen = list(dict.fromkeys(handles or ())) or list_handles(settings.models_uri)
     if not chosen:
         raise InputError(f"There are no models in {settings.models_uri}. 'exemplars new acme.reviews' begins one")
-    found = []
+    validations = []
     say_reading(len(chosen))
     for validation in validate_models(settings.models_uri, chosen, partial(check_suites, settings), hints, encoder):
-        found.append(validation)
+        validations.append(validation)
         if not as_json:
             print(validation, flush=True)
     strays = [] if handles else list_strays(settings.models_uri)
     if as_json:
-        models = [{**asdict(item), "valid": item.is_valid, "refusal": item.refusal or None} for item in found]
-        is_valid = all(item.is_valid for item in found)
+        models = [{**asdict(item), "valid": item.is_valid, "refusal": item.refusal or None} for item in validations]
+        is_valid = all(item.is_valid for item in validations)
         print(json.dumps({"models": models, "strays": [asdict(stray) for stray in strays], "valid": is_valid}))
     else:
         for stray in strays:
             print(f"hint: {stray}")
-        wrong = sum(not item.is_valid for item in found)
-        hints_found = sum(len(item.hints) for item in found) + len(strays)
-        said = ["no mistakes" if not wrong else f"{wrong:,} with mistakes"]
-        said += [count_noun(hints_found, "hint")] if hints_found else []
-        print(f"{count_noun(len(found), 'model')}: {', '.join(said)}")
-    raise typer.Exit(max(validation.exit_code for validation in found))
+        invalid = sum(not item.is_valid for item in validations)
+        hint_count = sum(len(item.hints) for item in validations) + len(strays)
+        counts = ["no mistakes" if not invalid else f"{invalid:,} with mistakes"]
+        counts += [count_noun(hint_count, "hint")] if hint_count else []
+        print(f"{count_noun(len(validations), 'model')}: {', '.join(counts)}")
+    raise typer.Exit(max(validation.exit_code for validation in validations))
 
 
 @app.command("suggest", rich_help_panel=BEGIN, epilog="Example: exemplars suggest acme.reviews --to labels.csv")
@@ -91,7 +91,7 @@ def suggest_command(
     with typer.progressbar(length=len(model.texts.drawn), label="Placing texts", file=sys.stderr) as bar:
         frame = suggest_texts(model, count, SentenceEncoder(), bar.update)
     with target.making() as place:
-        # With the mark by which Excel knows UTF-8.
+        # Excel recognizes UTF-8 by its byte order mark.
         frame.map(quote_formulas).to_csv(place, index=False, encoding="utf-8-sig")
     print(explain_suggestions(model, frame, to))
 

@@ -1,4 +1,4 @@
-"""The work of ``exemplars new``: writes a model to begin with, after five questions at a terminal."""
+"""Write a new model for ``exemplars new``, after five questions at a terminal."""
 
 import sys
 from collections.abc import Callable
@@ -26,15 +26,15 @@ Read = TypeVar("Read")
 
 
 def begin_model(settings: Settings, handle: str, blank: bool) -> None:
-    """Write a new model into the catalogue, prints the path of its ``model.yaml``, and says what to do next.
+    """Write a new model into the catalogue; print the path of its ``model.yaml`` and the next steps.
 
     Args:
-        blank: asks no questions, at a terminal too.
+        blank: ask no questions, even at a terminal.
 
     Raises:
-        InputError: the handle is malformed, the model is there, or the catalogue is an object store.
-        RunInterruptedError: the questions were broken off; nothing is written.
-        StoreError: it cannot be written.
+        InputError: the handle is malformed, the model exists, or the catalogue is an object store.
+        RunInterruptedError: the questions were interrupted; nothing is written.
+        StoreError: a file cannot be written.
     """
     uri = settings.get_written("models_uri")
     if "://" in uri:
@@ -44,31 +44,31 @@ def begin_model(settings: Settings, handle: str, blank: bool) -> None:
         )
     models = Path(locate_own(uri))
     check_new(models, handle)
-    asks = not blank and sys.stdin.isatty() and sys.stdout.isatty()
-    answers = _ask(handle) if asks else EXAMPLE
+    is_interactive = not blank and sys.stdin.isatty() and sys.stdout.isatty()
+    answers = _ask(handle) if is_interactive else EXAMPLE
     definition = write_new_model(models, handle, answers)
     print(definition)
-    filled = definition.with_name(SAMPLES_FILE).stat().st_size
-    said = [
-        f"Look at it{'' if filled else f', and put labelled texts into {SAMPLES_FILE} beside it'}. Then:",
+    has_samples = definition.with_name(SAMPLES_FILE).stat().st_size
+    lines = [
+        f"Look at it{'' if has_samples else f', and put labelled texts into {SAMPLES_FILE} beside it'}. Then:",
         f"  exemplars validate {handle}",
-        *([f"  exemplars suggest {handle} --to labels.csv"] if answers.own_texts else []),
+        *([f"  exemplars suggest {handle} --to labels.csv"] if answers.unlabelled_texts else []),
         f"  exemplars plan {handle} --effort low",
         f"  exemplars try {handle}",
         f"  exemplars synthesize {handle} --effort low",
     ]
     if SHIPPED_ROOT != PROJECT_ROOT:
-        said.append(
+        lines.append(
             f"Models are read from {models} now; those that come with the code are in {SHIPPED_ROOT / 'data/models'}"
         )
-    print("\n".join(said), file=sys.stderr)
+    print("\n".join(lines), file=sys.stderr)
 
 
 def _ask(handle: str) -> Answers:
-    """Put the five questions; the first without an answer leaves the example.
+    """Ask the five questions; without an answer to the first, return the example.
 
     Raises:
-        RunInterruptedError: they were broken off.
+        RunInterruptedError: the questions were interrupted.
     """
     # Imported for its effect: arrow keys, and corrections on the line.
     import readline  # noqa: F401
@@ -92,11 +92,11 @@ def _ask(handle: str) -> Answers:
         print(f"   Six are better: the others go into {SAMPLES_FILE} afterwards.")
         answers = Answers(texts, trait, _ask_examples(positive), _ask_examples(negative), question)
         print("5. A file of such texts without labels: CSV, JSONL, Parquet, or a text a line. Enter alone for none.")
-        if own_texts := _put("   > ", read_file):
-            answers = replace(answers, own_texts=own_texts)
-            if own_texts.suffix != ".txt":
-                asked = "   The column or field that has the text (text) > "
-                answers = replace(answers, field=_put(asked, str) or answers.field)
+        if unlabelled_texts := _put("   > ", read_file):
+            answers = replace(answers, unlabelled_texts=unlabelled_texts)
+            if unlabelled_texts.suffix != ".txt":
+                prompt = "   The column or field that has the text (text) > "
+                answers = replace(answers, field=_put(prompt, str) or answers.field)
         return answers
     except (EOFError, KeyboardInterrupt):
         print()
@@ -109,10 +109,10 @@ def _ask_examples(pole: PoleAnswer) -> PoleAnswer:
 
 
 def _put(prompt: str, read: Callable[[str], Read]) -> Read:
-    """Put a question until its answer can be read.
+    """Ask a question until its answer is valid.
 
     Raises:
-        EOFError: there is no more input.
+        EOFError: the input has ended.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Check the expectations of authors, those for all models and those for one, while a model is validated."""
+"""Check authored expectations, for all models and for one, while a model is validated."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ from engine.settings import Settings
 
 
 def check_suites(settings: Settings, handle: str) -> Sequence[OwnSuite]:
-    """The suites that a model's runs are held against, once they are right.
+    """Return the valid authored suites that a model's runs must pass.
 
     Raises:
-        DefinitionError: one is not. InputError, StoreError: as ``read_own_suites``.
+        DefinitionError: a suite is invalid. InputError, StoreError: as ``read_own_suites``.
     """
     suites = read_own_suites(settings, handle)
     if suites:
