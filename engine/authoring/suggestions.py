@@ -25,8 +25,8 @@ from engine.text.near_duplicates import NearTexts, hash_form
 MOST_SUGGESTED = 1_000
 # Number of texts that are embedded at once; the encoder's memory grows with it.
 BLOCK = 2_000
-# From ``MIN_SAMPLES`` samples per pole, half of the suggestions are unsure texts, spread over ``CANDIDATES`` times as
-# many of the least sure. With fewer samples unsure texts taught less than the other suggestions.
+# From ``MIN_SAMPLES`` samples per pole, half of the suggestions are spread over ``CANDIDATES`` times as many unsure
+# texts. With fewer samples unsure texts taught less than other texts.
 MIN_SAMPLES, CANDIDATES = 10, 5
 # A label is suggested from this distance to the middle (a pole's own samples have a mean of 1) if the axis has at least
 # this AUC. On four sets of texts labelled by people, 97 to 98 of 100 such labels were right, for every number of
@@ -129,7 +129,7 @@ def _choose_rows(
 
 
 def _spread(vectors: Vectors, rows: Sequence[int], count: int) -> list[int]:
-    """Sort rows: first the middles of ``count`` groups of similar texts, then the other rows."""
+    """Sort rows: first the middles of ``count`` groups of similar texts, then the rest."""
     if not count or not rows:
         return []
     candidates = np.array(rows)
@@ -150,8 +150,7 @@ def _write_frame(model: Model, texts: Sequence[str], rows: Sequence[int], sure: 
         positions = sure[trait.key][list(rows)] if trait.key in sure else np.zeros(len(rows))
         frame[trait.key] = ""
         frame[trait.key + SUGGESTED] = [
-            trait.label("positive" if place > 0 else "negative") if abs(place) >= SURE_PLACE else ""
-            for place in positions
+            trait.label("positive" if at > 0 else "negative") if abs(at) >= SURE_PLACE else "" for at in positions
         ]
     return frame
 

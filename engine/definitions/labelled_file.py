@@ -37,8 +37,7 @@ def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | N
     read, they may be in ``quality`` or ``label``.
 
     Args:
-        name: the file's name, for messages. Its extension decides the format; without one, as for a pipe, the content
-            does.
+        name: the file's name, for messages. Its extension sets the format; without one, as for a pipe, content does.
         only: the one trait to read labels for; labels of other traits are skipped.
 
     Raises:
@@ -103,9 +102,7 @@ def _choose_labels(name: str, fields: list[str], outline: Outline, only: Trait |
     if len(requested) == 1 and (plain := next((field for field in PLAIN_FIELDS if field in fields), None)):
         return {plain: requested[0]}
     keys = [trait.key for trait in requested]
-    condition = "" if len(requested) == 1 else " where one trait is meant"
-    allowed = (
-        f"labels for {outline.handle}, in {format_names(keys)}, or {' or '.join(map(repr, PLAIN_FIELDS))}{condition}"
-    )
+    plain_fields = " or ".join(map(repr, PLAIN_FIELDS)) + ("" if len(keys) == 1 else " where one trait is meant")
+    allowed = f"labels for {outline.handle}, in {format_names(keys)}, or {plain_fields}"
     hint = next(filter(None, (find_near_spelling(field, keys) for field in fields)), None)
     raise DefinitionError(name, [Problem(name, 1, "fields", format_names(fields), allowed, hint)])

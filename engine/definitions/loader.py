@@ -86,7 +86,7 @@ def check_traits(outline: Outline) -> None:
 
 
 def deduplicate_seeds(model: Model) -> Model:
-    """Return the model with at most one seed per text and trait; the other seeds are listed in ``skipped``.
+    """Return the model with at most one seed per text and trait; all further ones are listed in ``skipped``.
 
     Seeds of one text and trait contradict each other if their qualities lie on both sides of the middle: it is unknown
     which is right, so they become ``conflicting_labels``. Otherwise the first one counts. A text for two traits is two

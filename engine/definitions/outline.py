@@ -114,7 +114,7 @@ def _make_traits(entry: ModelEntry, findings: Findings) -> dict[str, Trait]:
 
 
 def _name_poles(item: TraitEntry, name: str) -> tuple[str, str]:
-    """Return the positive and the negative label; a missing label is derived from the other one, name or type."""
+    """Return the positive and the negative label; a missing label is derived from its opposite, name or type."""
     positive, negative = item.positive_label, item.negative_label
     derived = {
         "spectrum": (f"Not {negative.lower()}" if negative else name, f"Not {(positive or name).lower()}"),

@@ -158,9 +158,8 @@ def _read_catalogue(settings: Settings) -> list[OwnSuite]:
         if kind != fs.FileType.Directory:
             raise InputError(f"EXEMPLARS_EXPECTATIONS_URI is {uri}, which is no folder. Make it, or unset the variable")
         infos = sorted(list_below(filesystem, path), key=lambda info: info.base_name)
-        names = [info.base_name for info in infos]
-        files = [f"{uri}/{name}" for name in names if name.endswith(".json") and not name.startswith(".")]
-        return [parse_suite(file, read_bytes(file)) for file in files]
+        suites = [info for info in infos if info.base_name.endswith(".json") and not info.base_name.startswith(".")]
+        return [parse_suite(f"{uri}/{info.base_name}", read_bytes(f"{uri}/{info.base_name}")) for info in suites]
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The suites in {uri} cannot be read: {error}") from error
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from engine.domain.model import OwnSuite
 
-# Expectations of Great Expectations 1.24 whose result for a row is independent of other rows, according to its source
-# code (tests/expectations/test_own_rules.py shuffles and halves the rows).
+# Expectations that check each row independently of other rows, according to the source code of Great Expectations 1.24
+# (tests/expectations/test_own_rules.py shuffles and halves the rows).
 ROW_TYPES = frozenset(
     (
         *"expect_column_value_lengths_to_be_between expect_column_value_lengths_to_equal".split(),

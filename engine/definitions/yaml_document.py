@@ -47,7 +47,7 @@ class Document:
 
 
 class _NoAliases(yaml.SafeLoader):
-    """YAML loader that refuses anchors and aliases, by which a small file can expand hugely ("billion laughs")."""
+    """YAML loader that refuses anchors and aliases: they let a small file expand hugely ("billion laughs")."""
 
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
         # PyYAML's stubs leave `peek_event` untyped, and declare the index of `compose_node` as a number only.
@@ -82,8 +82,7 @@ def parse_yaml(name: str, content: bytes) -> Document:
     """Parse a YAML file without evaluating scalars: a number stays the text in the file.
 
     Raises:
-        DefinitionError: the file is not UTF-8, not YAML, over 1 MiB or nested too deeply, or it has anchors or a
-            repeated field.
+        DefinitionError: the file is not UTF-8 or YAML, over 1 MiB, nested too deeply, has anchors or a repeated field.
     """
     if len(content) > MAX_BYTES:
         raise DefinitionError.of_file(name, f"{len(content):,} bytes", f"{MAX_BYTES:,} bytes at most")

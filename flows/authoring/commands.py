@@ -121,7 +121,7 @@ def gx_context_command(
     ] = False,
     as_json: Annotated[bool, json_option("place, models, checks")] = False,
 ) -> None:
-    """Write a Great Expectations project over all that is attached, with the gate's suites."""
+    """Write a Great Expectations project over all attached sets, with the gate's suites."""
     from expectations.gx_project.project import write_project
 
     written = write_project(read_settings(), folder, force)

@@ -206,10 +206,8 @@ def walk_rows(name: str, stream: BinaryIO, needed: Collection[str]) -> Generator
 
 
 def _open_csv(text: io.TextIOWrapper, columns: Collection[str]) -> "_csv.Reader":
-    """Return a reader of a CSV file, positioned at its header.
-
-    A first line such as ``sep=;`` declares the separator. Otherwise it is the one that splits a header with one of the
-    columns, by default a comma.
+    """Return a reader of a CSV file at its header. A first line such as ``sep=;`` declares the separator; otherwise it
+    is the one that splits a header with one of the columns, by default a comma.
     """
     header = text.readline()
     text.seek(0)
