@@ -1,1 +1,1 @@
-"""Estimates what a run will cost: its calls, their tokens and prices, and the sentences that say so."""
+"""Estimate the cost of a run: its calls, their tokens, prices and time, and sentences that explain them."""

@@ -1,4 +1,4 @@
-"""Lists the kinds of calls that a run makes, how many of each, and examples of them as they would be sent.
+"""List the kinds of calls of a run, the number of calls of each kind, and examples of requests.
 
 The dry run shows this list and the estimate counts it. A new kind of call is one more function here.
 """
@@ -24,15 +24,16 @@ MEASURED_EXEMPLARS = 100
 # Two of 8 runs of the embedded model needed a second round; together the 8 runs had 18 % more cells than their first
 # rounds. A second round for a tenth of the quota makes 20 % more.
 LIKELY_SHORTFALL = 0.1
-# The English of the catalogue's seeds has 1.16 to 1.34 tokens per word (o200k_base). The JSON around a text takes 16.
+# The catalogue's English seeds have 1.16 to 1.34 tokens per word (o200k_base). The JSON around a text takes 16.
 TOKENS_PER_WORD = 1.25
 JSON_TOKENS = 16
 # A proposed phrase has two to eight words, and the JSON around it takes two tokens.
 PHRASE_TOKENS = 7
-# The length of `{"answer": "neither"}`, and a text as long as a sentence or two for the prompt of the vote.
+# The length of `{"answer": "neither"}`.
 VOTE_REPLY_TOKENS = 8
-# And of `, "question_1": "yes"`.
+# The length of `, "question_1": "yes"`.
 YES_NO_REPLY_TOKENS = 7
+# For the prompt of a vote: a text of one or two sentences.
 VOTED_TEXT = (
     "Each page stays in the cache for ten minutes, and then the server builds it again when somebody asks for it."
 )
@@ -42,10 +43,10 @@ PLAIN_TOKENS = 40
 
 @dataclass(frozen=True, slots=True)
 class Spread(Generic[Value]):
-    """The likely value of one quantity, and its bound.
+    """The likely value and the upper bound of one quantity.
 
-    ``most``: every round is needed for the whole quota, and every reply takes all the tokens that it may, those for
-    thinking included.
+    ``most`` assumes that every round is needed for the whole quota, and that every reply uses all its tokens, with
+    thinking.
     """
 
     likely: Value
@@ -54,7 +55,7 @@ class Spread(Generic[Value]):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One call as it would be sent. ``title`` tells it from others of its kind, ``note`` says what is a stand-in."""
+    """One request as it would be sent. ``title`` identifies it within its kind, ``note`` names placeholders in it."""
 
     title: str
     request: Request
@@ -65,7 +66,7 @@ class Example:
 class CallKind:
     """The calls of one kind at one endpoint.
 
-    ``reply_tokens`` are those of one reply. Prompts are measured on ``examples``, of which there is at least one.
+    ``reply_tokens`` are the tokens of one reply. Prompts are measured on ``examples``, at least one.
     """
 
     name: str
@@ -76,14 +77,14 @@ class CallKind:
 
     @property
     def judges(self) -> bool:
-        """Whether they judge texts, and write none."""
+        """Return whether the calls judge texts instead of writing texts."""
         return self.examples[0].request.judges
 
 
 def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) -> tuple[CallKind, ...]:
-    """Lists the kinds of calls of a run, in the order in which they are first made; no call is made.
+    """List the kinds of calls of a run, in the order of their first calls. No call is made.
 
-    Kept replies are not considered: every call counts as if it had to be made.
+    Kept replies are ignored: every call counts as if it had to be made.
 
     Args:
         judge: the endpoint of the chat judge; None if there are no votes.
@@ -106,7 +107,7 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
 
 
 def count_cells(plan: Plan) -> Spread[int]:
-    """Counts the cells of one trait at one pole."""
+    """Count the cells of one trait at one pole."""
     level = plan.level
     every = [count_scenarios(level, round_no, plan.max_quota) for round_no in range(1, level.top_up_rounds + 2)]
     second = count_scenarios(level, 2, math.ceil(LIKELY_SHORTFALL * plan.max_quota)) if level.top_up_rounds else 0
@@ -123,39 +124,39 @@ def _list_subject_calls(plan: Plan, endpoint: Endpoint) -> tuple[CallKind, ...]:
     return (CallKind("subjects", endpoint, Spread(1, 1), replies, (Example("subjects", request),)),)
 
 
-def _make_exemplar_calls(plan: Plan, endpoint: Endpoint, trait: Trait, pole: Pole, every: Sequence[Cell]) -> CallKind:
-    cells = [cell for cell in every if (cell.trait, cell.pole) == (trait.key, pole)]
+def _make_exemplar_calls(plan: Plan, endpoint: Endpoint, trait: Trait, pole: Pole, planned: Sequence[Cell]) -> CallKind:
+    cells = [cell for cell in planned if (cell.trait, cell.pole) == (trait.key, pole)]
     examples = tuple(
         Example(f"{cell.id}{', near miss' if cell.near_miss else ''}", make_request(plan, cell, endpoint))
         for cell in cells
     )
     plain: Spread[float] = Spread(PLAIN_TOKENS, PLAIN_MAX_TOKENS)
-    replies = plain if endpoint.style == "plain" else _expect_chat(plan, cells, examples)
+    replies = plain if endpoint.style == "plain" else _estimate_chat_reply(plan, cells, examples)
     name = f"exemplars: {trait.key} ({trait.type}), {pole}"
     return CallKind(name, endpoint, count_cells(plan), replies, examples)
 
 
-def _expect_chat(plan: Plan, cells: Sequence[Cell], examples: Sequence[Example]) -> Spread[float]:
-    """Expects texts of mean length, and all tokens that a reply may take."""
+def _estimate_chat_reply(plan: Plan, cells: Sequence[Cell], examples: Sequence[Example]) -> Spread[float]:
+    """Return the tokens of a reply: likely with texts of mean length, at most the request's limit."""
     lengths = [plan.length(cell) for cell in cells]
     count, texts = len(cells), plan.level.exemplars_per_call
-    middle = sum(length.min_words + length.max_words for length in lengths) / 2 / count
+    mean_words = sum(length.min_words + length.max_words for length in lengths) / 2 / count
     return Spread(
-        (middle * TOKENS_PER_WORD + JSON_TOKENS) * texts,
+        (mean_words * TOKENS_PER_WORD + JSON_TOKENS) * texts,
         sum(example.request.max_tokens for example in examples) / count,
     )
 
 
 def _make_vote_calls(plan: Plan, judge: Endpoint, trait: Trait) -> CallKind:
-    """Counts the chat judge's votes on all exemplars: likely only as many as a majority needs, at most every vote."""
+    """Return the chat judge's votes on all exemplars: likely as many as a majority needs, at most every vote."""
     votes = plan.level.judge_votes
     cells = count_cells(plan)
-    settled, texts = votes // 2 + 1, plan.level.exemplars_per_call * len(POLES)
-    calls = Spread(cells.likely * texts * settled, cells.most * texts * votes)
+    majority, texts = votes // 2 + 1, plan.level.exemplars_per_call * len(POLES)
+    calls = Spread(cells.likely * texts * majority, cells.most * texts * votes)
     asks_sense = bool(list_trial_texts(plan))
     request = make_vote_request(plan, trait.key, VOTED_TEXT, "positive", asks_sense, judge.decides)
     example = Example("vote", request, "This sentence stands in for the exemplar; the poles are swapped between votes.")
-    replies = _expect_vote(plan, request)
+    replies = _estimate_vote_reply(plan, request)
     return CallKind(f"votes: {trait.key}", judge, calls, replies, (example,))
 
 
@@ -169,17 +170,17 @@ def _list_sense_calls(plan: Plan, judge: Endpoint) -> tuple[CallKind, ...]:
     if not examples:
         return ()
     calls = Spread(len(examples), len(examples))
-    return (CallKind("sense", judge, calls, _expect_vote(plan, requests[0]), examples),)
+    return (CallKind("sense", judge, calls, _estimate_vote_reply(plan, requests[0]), examples),)
 
 
-def _expect_vote(plan: Plan, request: Request) -> Spread[float]:
+def _estimate_vote_reply(plan: Plan, request: Request) -> Spread[float]:
     return Spread(VOTE_REPLY_TOKENS + YES_NO_REPLY_TOKENS * (1 + len(plan.model.questions)), request.max_tokens)
 
 
 def _list_judge_calls(plan: Plan, endpoint: Endpoint, trait: Trait) -> tuple[CallKind, ...]:
-    """Counts the in-context judge's calls for a trait that no axis places and that has seeds at both poles.
+    """Return the in-context judge's calls for a trait without an axis and with seeds at both poles.
 
-    With few seeds the judge is also asked once for each seed, to measure its AUC.
+    If there are few seeds, the judge is also asked about each seed, to measure its AUC.
     """
     seeds = plan.model.examples_at(trait.key, "positive")
     request = make_judge_request(plan.model, trait.key, seeds[0].text, plan.seed) if seeds else None

@@ -1,4 +1,4 @@
-"""Estimates the tokens, the cost at list prices and the time of a run's calls, and says so in sentences."""
+"""Estimate the tokens, the cost at list prices and the time of a run's calls, and explain them in sentences."""
 
 import json
 import math
@@ -14,11 +14,10 @@ from engine.llm.client.prices import Price, add_costs
 from engine.llm.gateway.budget import find_ceiling
 from engine.text.formatting import count_noun, format_cost, format_seconds
 
-# The catalogue's prompts have 4.2 to 4.7 characters per token by the tokenizers at hand (cl100k_base, o200k_base and
-# Anthropic's old one); newer ones make more tokens. Not every provider's tokenizer is available offline, so this is a
-# ratio.
+# The catalogue's prompts have 4.2 to 4.7 characters per token with the tokenizers at hand (cl100k_base, o200k_base and
+# Anthropic's old one). Newer tokenizers make more tokens, and not every provider's is available offline: hence a ratio.
 CHARS_PER_TOKEN = Spread(likely=4.4, most=3.6)
-# Check, write and report, and what the rounds need beside their calls, on two cores.
+# The steps check, write and report, and the rounds' work between calls, on two cores.
 OTHER_SECONDS = 8.0
 TIMED = (
     "The time is from the first call on, by how long calls took in the last run, or by an embedded model's size before "
@@ -33,7 +32,7 @@ ASSUMED = (
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Calls, tokens and cost. ``cost_usd`` is that of calls with a known price; None if there are no such calls."""
+    """Calls, tokens and cost. ``cost_usd`` covers the calls with a known price; None if no call has one."""
 
     calls: int
     tokens_in: int
@@ -53,16 +52,16 @@ class PlannedCalls:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run will need, known before it makes any call.
+    """The estimated calls, tokens, cost and time of a run, before its first call.
 
     Args:
-        prices: of the models that are asked, by name; the cost of one without a known price is not counted.
-        max_call_usd: the most that one call may cost; None if no price is known.
-        limit_usd: the run's limit on cost; None for none.
-        kept: the number of replies that are kept already; None if that was not looked up.
-        writing: the likely calls that write texts, and how long they take; ``judging`` those that judge texts.
-        seconds: how long the run is likely to take from the first call to its end; None where that is not known.
-        batched_usd: what the calls cost where all go in batches; None where a model takes none, or has no price.
+        prices: the prices of the models, by name; the cost of a model without a known price is not counted.
+        max_call_usd: the highest cost of one call; None if no price is known.
+        limit_usd: the run's limit on cost; None if it has no limit.
+        kept: the number of kept replies; None if it was not looked up.
+        writing: the likely calls that write texts, and their time; ``judging``: the same for calls that judge texts.
+        seconds: the likely time from the first call to the end of the run; None if it is not known.
+        batched_usd: the cost if all calls go in batches; None if a model takes no batches, or has no price.
     """
 
     calls: tuple[PlannedCalls, ...]
@@ -78,12 +77,12 @@ class Estimate:
 
     @property
     def unpriced(self) -> tuple[str, ...]:
-        """The names of models without a known price."""
+        """Return the names of models without a known price."""
         return tuple(name for name, price in self.prices.items() if price is None)
 
     @property
     def is_free(self) -> bool:
-        """Whether no call costs anything."""
+        """Return whether no call costs anything."""
         return not self.unpriced and self.total.most.cost_usd == 0
 
 
@@ -93,13 +92,13 @@ def estimate_calls(
     kept: int | None = None,
     speeds: Speeds = NO_SPEEDS,
 ) -> Estimate:
-    """Estimates the calls of a run, as ``list_calls`` lists them."""
+    """Estimate the calls of a run, as ``list_calls`` lists them."""
     calls = tuple(map(_estimate_kind, kinds))
     bounds = [find_ceiling(example.request, kind.endpoint).usd for kind in kinds for example in kind.examples]
     total = add_amounts(calls)
     writing, judging = (
-        ExpectedCalls(sum(kind.calls.likely for kind in those), speeds.count_seconds(those))
-        for those in ([kind for kind in kinds if kind.judges == judges] for judges in (False, True))
+        ExpectedCalls(sum(kind.calls.likely for kind in group), speeds.count_seconds(group))
+        for group in ([kind for kind in kinds if kind.judges == judges] for judges in (False, True))
     )
     known = None if writing.seconds is None or judging.seconds is None else writing.seconds + judging.seconds
     left = max(0.0, 1 - (kept or 0) / max(1, total.likely.calls))
@@ -118,7 +117,7 @@ def estimate_calls(
 
 
 def add_amounts(amounts: Sequence[Spread[Amount] | PlannedCalls]) -> Spread[Amount]:
-    """The sum of amounts, over kinds of calls or over models; without any nothing is called, and costs nothing."""
+    """Return the sum of amounts, over kinds of calls or over models; no calls and no cost if there are none."""
 
     def add(each: Sequence[Amount]) -> Amount:
         return Amount(
@@ -132,7 +131,7 @@ def add_amounts(amounts: Sequence[Spread[Amount] | PlannedCalls]) -> Spread[Amou
 
 
 def format_estimate(estimate: Estimate) -> str:
-    """Formats an estimate in one line: likely calls, tokens and cost with their bounds, the limit, and kept replies."""
+    """Format an estimate in one line: likely calls, tokens and cost with their bounds, the limit, and kept replies."""
     likely, most = estimate.total.likely, estimate.total.most
     tokens_in = _bound(_shorten(likely.tokens_in), "tokens in", _shorten(most.tokens_in))
     tokens_out = _bound(_shorten(likely.tokens_out), "out", _shorten(most.tokens_out))
@@ -146,7 +145,7 @@ def format_estimate(estimate: Estimate) -> str:
 
 
 def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
-    """Writes sentences on how long it takes, on each price, on models without a price and on the limit."""
+    """Return sentences on the time, on each price, on models without a price and on the limit."""
     sentences = [UNTIMED if estimate.seconds is None else TIMED]
     sentences += [_describe_price(name, price) for name, price in estimate.prices.items() if price]
     if estimate.unpriced:
@@ -157,44 +156,44 @@ def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
 
 
 def explain_budget(
-    error: BudgetError, estimate: Estimate, spent_usd: float, kept: int = 0, lacking: int = 0
+    error: BudgetError, estimate: Estimate, spent_usd: float, kept: int = 0, missing: int = 0
 ) -> BudgetError:
-    """Adds to the error of a run that reached its limit what the rest would need, with room for one more call.
+    """Return the error of a run that reached its limit, with the cost of the rest and room for one more call.
 
     The error of a limit that is shared with other runs is returned unchanged, since their needs are not known.
 
     Args:
-        kept: exemplars chosen so far. Each of the ``lacking`` ones is expected to cost as much as these did on average.
-            While none is chosen, the rest is what is left of the likely estimate, or else of the bound.
+        kept: exemplars chosen so far. Each of the ``missing`` exemplars is expected to cost as much as these did on
+            average. While none is chosen, the rest is the remainder of the likely estimate, or else of the bound.
     """
     if isinstance(error, SharedBudgetError):
         return error
     expected = (estimate.total.likely.cost_usd or 0.0, estimate.total.most.cost_usd or 0.0)
     left = next((cost - spent_usd for cost in expected if cost > spent_usd), 0.0)
-    rest = (lacking * spent_usd / kept if kept else left) + (estimate.max_call_usd or 0.0)
+    rest = (missing * spent_usd / kept if kept else left) + (estimate.max_call_usd or 0.0)
     limit = format_cost(spent_usd + rest)
     return BudgetError(f"{error}. The rest would need about {format_cost(rest)} more, a limit of {limit} in all")
 
 
 def name_unpriced(names: Sequence[str], begins: bool = False) -> str:
-    """Writes a clause that no price is known for some models; ``begins`` says that it begins a sentence."""
-    said = f"{'No' if begins else 'no'} price is known for {', '.join(names)}"
-    return f"{said}: {'its' if len(names) == 1 else 'their'} cost is not counted"
+    """Return the clause that no price is known for some models; with ``begins`` it starts with a capital."""
+    clause = f"{'No' if begins else 'no'} price is known for {', '.join(names)}"
+    return f"{clause}: {'its' if len(names) == 1 else 'their'} cost is not counted"
 
 
 def _estimate_kind(kind: CallKind) -> PlannedCalls:
-    # All that a call sends, its schema or its questions included.
+    # Everything that a call sends: the messages, and the schema or the questions.
     sent = [text for example in kind.examples for _, text in example.request.prompt.messages]
     sent += [json.dumps(example.request.form) for example in kind.examples if example.request.form]
     chars = sum(map(len, sent)) / len(kind.examples)
 
     def price(calls: int, chars_per_token: float, reply_tokens: float) -> Amount:
         tokens_in, tokens_out = math.ceil(calls * chars / chars_per_token), math.ceil(calls * reply_tokens)
-        found = kind.endpoint.price
-        cost_usd = None if found is None else found.cost(tokens_in, tokens_out, calls=calls)
+        prices = kind.endpoint.price
+        cost_usd = None if prices is None else prices.cost(tokens_in, tokens_out, calls=calls)
         return Amount(calls, tokens_in, tokens_out, cost_usd)
 
-    # How much a model will think is not known beforehand: only the bound counts it, at its most.
+    # How much a model will think is not known beforehand: only the bound counts thinking, at its maximum.
     bounds = [find_ceiling(example.request, kind.endpoint) for example in kind.examples]
     thoughts = sum(
         bound.tokens_out - example.request.max_tokens for bound, example in zip(bounds, kind.examples, strict=True)
@@ -209,7 +208,7 @@ def _estimate_kind(kind: CallKind) -> PlannedCalls:
 
 
 def _price_batches(kinds: Sequence[CallKind]) -> Spread[float] | None:
-    """What calls cost in batches, likely and at most; None where that is not known, or not to be had."""
+    """Return the cost of the calls in batches; None if a price is not known, or a model takes no batches."""
     try:
         endpoints = [replace(kind.endpoint, price=find_account(kind.endpoint).price) for kind in kinds]
     except InputError:
@@ -242,12 +241,12 @@ def _describe_price(name: str, price: Price) -> str:
 
 
 def _bound(likely: str, unit: str, most: str) -> str:
-    """Puts a bound behind a figure: “385 calls (at most 8,961)”."""
+    """Return a figure with its bound: “385 calls (at most 8,961)”."""
     return f"{likely} {unit}".rstrip() + ("" if likely == most else f" (at most {most})")
 
 
 def _shorten(number: int) -> str:
-    """Shortens a large number: “9,800”, “299 k”, “11.1 M”."""
+    """Return a large number in short form: “9,800”, “299 k”, “11.1 M”."""
     if number < 10_000:
         return f"{number:,}"
     return f"{number / 1e3:,.0f} k" if number < 1_000_000 else f"{number / 1e6:,.1f} M"

@@ -1,4 +1,4 @@
-"""Adds up a run's events for terminal, run page and backfill: how far it is, and which calls are to come."""
+"""Forecast a run from its events, for terminal, run page and backfill: its progress, and the calls to come."""
 
 import time
 from collections import Counter
@@ -23,20 +23,20 @@ from engine.domain.progress import (
 )
 from engine.text.formatting import count_noun, format_seconds
 
-# What was known of the models before counts as much as so many calls: an embedded model's first replies come late,
-# since each has a prompt to read that later ones share.
+# The pace of earlier runs weighs as much as this many calls: an embedded model's first replies are slow, because each
+# reads a prompt that later replies share.
 TRUSTED_CALLS = 24
-# Where nothing was known no time is told before so many replies.
+# Without a pace of earlier runs, no time is given before this many replies.
 FEW_CALLS = 8
 CALLS_SHARE = 0.9
 
 
 @dataclass(slots=True)
 class _Stage:
-    """The calls of one kind: those that write texts, or those that judge them.
+    """The calls that write texts, or the calls that judge texts.
 
-    ``expected`` is what the estimate foresees, ``planned`` how many are known to come, ``busy_seconds`` how long some
-    were in flight.
+    ``expected`` are the calls of the estimate, ``planned`` the number of calls announced so far, ``busy_seconds`` the
+    time during which at least one was in flight.
     """
 
     expected: ExpectedCalls = NO_CALLS
@@ -48,32 +48,32 @@ class _Stage:
 
     @property
     def total(self) -> int:
-        # The one call for subjects is in nobody's plan.
+        # The one call for subjects is not announced.
         return max(self.expected.calls, self.planned, self.done + len(self.in_flight))
 
     def find_pace(self) -> float | None:
-        """What a call takes of the clock: by the estimate, and more and more by those of this run; None: not known."""
-        asked = self.done - self.reused
-        # Those in flight are half done.
-        made = asked + len(self.in_flight) / 2
+        """Return wall seconds per call: the estimate, weighted more and more by this run's calls; None if unknown."""
+        answered = self.done - self.reused
+        # A call in flight counts as half done.
+        worked = answered + len(self.in_flight) / 2
         if (pace := self.expected.pace) is not None:
-            return (pace * TRUSTED_CALLS + self.busy_seconds) / (TRUSTED_CALLS + made)
-        return self.busy_seconds / made if asked >= max(FEW_CALLS, len(self.in_flight)) else None
+            return (pace * TRUSTED_CALLS + self.busy_seconds) / (TRUSTED_CALLS + worked)
+        return self.busy_seconds / worked if answered >= max(FEW_CALLS, len(self.in_flight)) else None
 
 
 @dataclass(slots=True, eq=False)
 class RunForecast:
-    """How far a run is: what it last said, the texts that are kept, calls so far and to come, and the time left.
+    """A run's progress: its last message, kept texts, calls so far and to come, and the time left.
 
-    To come are all calls that the estimate foresees, those of judges and of likely further rounds too, up to
-    ``LastCall``.
+    Until ``LastCall``, the calls to come are all calls of the estimate, with the calls of judges and of likely further
+    rounds.
 
     Args:
-        share: that of the calls which is done, up to ``CALLS_SHARE``; in [0, 1], and never falls.
-        kept: by trait key and pole, as ``quotas``; empty before anything is counted.
-        cost_usd: set when the run has asked for the last time; None while it is not known.
+        share: the share of calls that are done, up to ``CALLS_SHARE``; in [0, 1], and never falls.
+        kept: by trait key and pole, like ``quotas``; empty before anything is counted.
+        cost_usd: set after the run's last call; None while it is not known.
         began: a moment of the monotonic clock.
-        standing: the texts to choose from, by trait key and pole.
+        candidates: the texts to choose from, by trait key and pole.
         took: the seconds of each call, by the model's identity, how much it thinks, and whether it judges.
     """
 
@@ -84,7 +84,7 @@ class RunForecast:
     quotas: Mapping[tuple[str, Pole], int] = field(default_factory=dict)
     cost_usd: float | None = None
     began: float = field(default_factory=time.monotonic)
-    standing: Counter[tuple[str, Pole]] = field(default_factory=Counter)
+    candidates: Counter[tuple[str, Pole]] = field(default_factory=Counter)
     took: dict[tuple[str, str, bool], list[float]] = field(default_factory=dict)
     _stages: dict[bool, _Stage] = field(default_factory=lambda: {False: _Stage(), True: _Stage()})
     _tokens: int = 0
@@ -92,25 +92,25 @@ class RunForecast:
 
     @property
     def planned(self) -> int:
-        """The calls of the whole run, as far as they are foreseen."""
+        """Return the number of calls of the whole run, as far as it is known."""
         return sum(stage.total for stage in self._stages.values())
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a call is in flight."""
+        """Return whether a call is in flight."""
         return any(stage.in_flight for stage in self._stages.values())
 
     @property
     def is_begun(self) -> bool:
-        """Whether a call is in flight, or has been."""
+        """Return whether any call has begun."""
         return any(stage.done or stage.in_flight for stage in self._stages.values())
 
     def report(self, event: Event) -> None:
-        """Takes one event, the moment that it comes."""
+        """Take one event at the moment when it occurs."""
         self.take(event, time.monotonic())
 
     def take(self, event: Event, now: float) -> None:
-        """Takes one event into account; ``now`` is of a monotonic clock, in seconds."""
+        """Take one event into account; ``now`` is the time of a monotonic clock, in seconds."""
         for stage in self._stages.values():
             stage.busy_seconds += now - (self._seen_at or now) if stage.in_flight else 0.0
         self._seen_at = now
@@ -119,22 +119,22 @@ class RunForecast:
         elif isinstance(event, EstimateMade):
             self._stages[False].expected, self._stages[True].expected = event.writing, event.judging
         else:
-            self._take_word(event)
+            self._take_status(event)
         if self.planned:
             share = CALLS_SHARE * sum(stage.done for stage in self._stages.values()) / self.planned
             self.share = max(self.share, round(share, 3))
 
-    def _take_word(self, event: Event) -> None:
+    def _take_status(self, event: Event) -> None:
         if isinstance(event, StageBegun):
             self.stage = event.text
         elif isinstance(event, Noticed):
             self.notice = event.text
         elif isinstance(event, CandidatesCounted):
-            self.standing.update(event.texts)
+            self.candidates.update(event.texts)
         elif isinstance(event, KeptCounted):
             self.kept, self.quotas = event.kept, event.quotas
-            # What stood has been chosen among.
-            self.standing.clear()
+            # The choice among the candidates is done.
+            self.candidates.clear()
         elif isinstance(event, CallAnswered):
             self.took.setdefault((event.identity, event.thinking, event.judges), []).append(event.seconds)
         elif isinstance(event, LastCall):
@@ -152,24 +152,24 @@ class RunForecast:
             self._tokens += 0 if event.reused else event.completion_tokens
 
     def describe(self) -> str:
-        """“70 of about 120 calls, 8 in flight, 50 tokens/s, 61 texts stand by the rules, about 30 s left”."""
+        """Return “70 of about 120 calls, 8 in flight, 50 tokens/s, 61 candidates passed the rules, about 30 s left”."""
         stages = self._stages.values()
         done, in_flight = sum(stage.done for stage in stages), sum(len(stage.in_flight) for stage in stages)
         about = "about " if any(stage.expected.calls > stage.planned for stage in stages) else ""
         parts = [f"{done:,} of {about}{count_noun(self.planned, 'call')}", f"{in_flight} in flight"]
         if in_flight and not done:
-            # Which on a busy machine takes an embedded model a minute.
+            # On a busy machine this takes an embedded model a minute.
             parts.append("the model reads the prompts")
         if reused := sum(stage.reused for stage in stages):
             parts.append(f"{reused:,} from kept replies")
         if self._tokens and (busy := sum(stage.busy_seconds for stage in stages)):
             parts.append(f"{self._tokens / busy:.0f} tokens/s")
-        if standing := self.standing.total():
-            parts.append(f"{count_noun(standing, 'text')} {'stands' if standing == 1 else 'stand'} by the rules")
+        if candidates := self.candidates.total():
+            parts.append(f"{count_noun(candidates, 'candidate')} passed the rules")
         return ", ".join([*parts, *self.describe_left()])
 
     def describe_left(self) -> list[str]:
-        """How long the calls that are to come take, as a list of one part; an empty list where that is not known."""
+        """Return the time of the calls to come, as a list of one part; an empty list if it is not known."""
         left = 0.0
         for stage in self._stages.values():
             pace = stage.find_pace()

@@ -1,4 +1,4 @@
-"""Defines what a run would do as plain values, before any call is made or any file written: the dry run's JSON."""
+"""Describe a planned run as plain values, before any call is made or any file written: the dry run's JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from engine.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The quota of one trait at one pole: how many exemplars are wanted, and how many cells round 1 has."""
+    """The quota of one trait at one pole: ``wanted`` exemplars, and ``cells`` of round 1."""
 
     trait: str
     type: str
@@ -32,9 +32,9 @@ class Quota:
 class PlannedPrompt:
     """A prompt as it would be sent.
 
-    ``turns`` are pairs of a user's message and the answer to it, which stand before ``user``. ``system`` is None where
-    the model is to continue a document. ``schema`` is the JSON schema of the reply, None where there is none;
-    ``questions`` are those that a decision model is asked of ``user``.
+    ``turns`` are pairs of a user's message and its answer, sent before ``user``. ``system`` is None if the model
+    continues a document. ``schema`` is the JSON schema of the reply, or None. ``questions`` are a decision model's
+    questions on ``user``.
     """
 
     kind: str
@@ -52,16 +52,16 @@ class PlannedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """What a run would do.
+    """A run that has not begun: its inputs, quotas, prompts, estimate and notes.
 
     Args:
-        fields: what the model names, each with an equal share of the subjects; ``not_covered`` those of them that no
-            scenario pack has subjects of.
+        fields: the model's fields, each with an equal share of the subjects; ``not_covered`` are the fields without
+            subjects in any scenario pack.
         proposed_by: the model that a run would first ask for subjects; None if it would not. The dry run does not ask:
-            its subjects are from the lists alone, and the run will have another ``plan_id``.
-        scenario_lists: what scenarios are drawn from, by ``forms``, ``audiences``, ``lengths`` and ``subjects``; the
-            notes say why these.
-        refused: why the run would be refused now, since its cost cannot be limited; None where it would start.
+            its subjects come from the lists alone, and the run will have another ``plan_id``.
+        scenario_lists: the lists to draw scenarios from: ``forms``, ``audiences``, ``lengths`` and ``subjects``; the
+            notes explain their choice.
+        refused: why the run would be refused now, if its cost cannot be limited; None if it would start.
     """
 
     handle: str
@@ -86,11 +86,11 @@ class PlannedRun:
 
 
 def describe_run(settings: Settings, plan: Plan, more_notes: Sequence[str] = (), prompts: int = 2) -> PlannedRun:
-    """Describes the run of a plan that was made without proposed subjects.
+    """Describe the run of a plan that was made without proposed subjects.
 
     Args:
-        more_notes: what else is to be known.
-        prompts: how many prompts of each kind are included, at most.
+        more_notes: further notes.
+        prompts: the largest number of prompts of each kind to include.
     """
     level, refused = plan.level, None
     try:

@@ -1,4 +1,4 @@
-"""How long calls take: kept of each model's last run in a file of the cache folder, for the minutes of the next."""
+"""The speed of calls: kept for each model's last run in a file of the cache folder, to estimate the next run."""
 
 import json
 import math
@@ -15,30 +15,30 @@ from engine.settings import Settings
 from engine.system.filesystem import replace_file
 
 FILE = "speeds.json"
-# Fewer calls say little of how long one takes.
+# Fewer calls say little about the time of one call.
 LEAST_CALLS = 4
-# What the in-context judge reads for one token takes as long as so many written ones.
+# The in-context judge reads a prompt to write one token, in the time of this many written tokens.
 JUDGED_AS_TOKENS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Speeds:
-    """How long a call of each model took here, in seconds, by ``_name``, and what bounds how many are made at once."""
+    """Seconds per call of each model on this machine, by ``_name``, and the limits on calls at once."""
 
     seconds: Mapping[str, float] = field(default_factory=dict)
     concurrency: int = 32
     requests_per_minute: float = math.inf
 
     def count_seconds(self, kinds: Iterable[CallKind]) -> float | None:
-        """How long calls of these kinds take together: as in the last run, or for an embedded model as its file's size
-        lets expect; None where that is known of some of them in neither way.
+        """Return the seconds of all calls of these kinds together: from the last run, or from an embedded model's file
+        size; None if neither is known for some kind.
         """
         total = last = 0.0
         for kind in kinds:
             calls, endpoint, thinking = kind.calls.likely, kind.endpoint, kind.examples[0].request.thinking
             took = self.seconds.get(_name(endpoint.identity, thinking, kind.judges))
             if took is None and endpoint.tokens_per_second is None:
-                # A vote takes no longer than a text.
+                # Writing and judging stand in for each other: a vote takes no longer than a text.
                 took = self.seconds.get(_name(endpoint.identity, thinking, not kind.judges))
             at_once = min(self.concurrency, endpoint.slots or self.concurrency)
             if kind.judges and endpoint.style == "plain":
@@ -50,7 +50,7 @@ class Speeds:
                 total += calls * tokens / endpoint.tokens_per_second
             else:
                 return None
-        # Until the last one has its reply others are not in flight any more.
+        # At the end the last call is in flight alone, so its whole time is added.
         return total + last
 
 
@@ -58,18 +58,18 @@ NO_SPEEDS = Speeds()
 
 
 def read_speeds(settings: Settings) -> Speeds:
-    """What is known of the last runs; a file that is missing or damaged is as good as none."""
+    """Return the speeds of the last runs; a missing or damaged file counts as empty."""
     return Speeds(_read(settings), settings.concurrency, settings.requests_per_minute or math.inf)
 
 
 def keep_speeds(settings: Settings, took: Mapping[tuple[str, str, bool], Sequence[float]]) -> None:
-    """Keeps how long the calls of a run took, by the means of ``RunForecast.took``, in the file.
+    """Write the mean times of a run's calls, from ``RunForecast.took``, to the file.
 
-    Of two runs that end at once one may be lost: the next one notes as much.
+    If two runs end at once, the times of one may be lost; the next run writes them again.
     """
     means = {_name(*key): round(fmean(seconds), 4) for key, seconds in took.items() if len(seconds) >= LEAST_CALLS}
     if means:
-        # Where this cannot be written, replies could not be kept either.
+        # If this file cannot be written, replies could not be kept either.
         with suppress(StoreError):
             replace_file(f"{settings.cache_dir}/{FILE}", json.dumps({**_read(settings), **means}, indent=1).encode())
 

@@ -1,1 +1,1 @@
-"""A run as a whole: the job, the pipeline of its rounds, and which models a backfill is about."""
+"""One run as a whole: its job, its models, the pipeline of its rounds, and its outcome."""

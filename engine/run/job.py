@@ -1,4 +1,4 @@
-"""The job: what one run was asked for, checked before anything is paid."""
+"""Build the job of a run from a request, and check its inputs before anything is paid."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -38,38 +38,38 @@ from engine.text.language import decide_language
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """What a run was asked for.
+    """The inputs of a run, checked.
 
-    ``lacking`` are the quotas of a run that only fills up, by trait key and pole; None where each is the effort's.
+    ``missing`` are the quotas of a run that only fills up, by trait key and pole; None if every quota is the effort's.
     """
 
     model: Model
     synth_type: SynthType
     level: Level
     note: str = ""
-    lacking: Mapping[tuple[str, Pole], int] | None = None
+    missing: Mapping[tuple[str, Pole], int] | None = None
 
     @property
     def is_complete(self) -> bool:
-        """Whether it only fills up, and there is nothing to fill."""
-        return self.lacking is not None and not any(self.lacking.values())
+        """Return whether the job only fills up, and no exemplar is missing."""
+        return self.missing is not None and not any(self.missing.values())
 
 
 def load_job(settings: Settings, request: RunRequest, dry: bool = False) -> Job:
-    """The job of a request, when all its inputs can be used; no model is asked.
+    """Return the job of a request, after a check of all its inputs. No model is asked.
 
-    With ``refresh`` the sets of its pool that were made for another definition count as gone; where what is there for
-    the present one is enough, nothing is lacking.
+    With ``refresh``, sets of the pool that were made for another definition count as gone. If the sets for the present
+    definition are enough, nothing is missing.
 
     Args:
-        dry: leaves the sample store untouched, where a run tries to write a file, and accepts models without a price.
+        dry: leave the sample store untouched (a run tries to write a file), and accept models without a price.
 
     Raises:
-        NoTraitsError, NoSeedsError, DefinitionError, InputError: what the user gave is wrong.
-            Whether Great Expectations knows what the author's suites name is told by ``expectations.own_suites``.
-        FrozenModelError: the model is no draft, and the run would attach samples to it.
-        ModelNotFoundError: the embedded model's file is not there, or the one that an unfinished plan was begun with.
-        UnpricedError: the run has a limit on cost, and one of its models no price.
+        NoTraitsError, NoSeedsError, DefinitionError, InputError: the user's input is wrong. Expectations that Great
+            Expectations does not know are reported by ``expectations.own_suites``, not here.
+        FrozenModelError: the model is not a draft, and the run would attach samples to it.
+        ModelNotFoundError: the file of the embedded model, or of the model that began an unfinished plan, is missing.
+        UnpricedError: the run has a limit on cost, and one of its models has no price.
         StoreError: the sample store cannot be read or written.
     """
     handle, only_lacking, refresh = request.handle, request.only_lacking, request.refresh
@@ -81,7 +81,7 @@ def load_job(settings: Settings, request: RunRequest, dry: bool = False) -> Job:
         model = replace(model, skipped=(*model.skipped, *list_unusable_seeds(model)))
     if pool == "train":
         check_draft(settings.models_uri, handle)
-    level, named = read_level(settings, choose_effort(request.effort, model.effort))
+    level, model_names = read_level(settings, choose_effort(request.effort, model.effort))
     if request.per_pole is not None:
         level = replace(level, exemplars_per_pole=request.per_pole, is_own_count=True)
     if model.questions:
@@ -97,54 +97,54 @@ def load_job(settings: Settings, request: RunRequest, dry: bool = False) -> Job:
     if refresh and (older := list_outdated(list_sets(settings.samples_uri, handle, pool), model)):
         model = replace(model, replaces=tuple(stored.run_id for stored in older))
         note = f"Replaces {describe_sets(older)} made for an older definition"
-    lacking = count_missing(settings.samples_uri, model, request.synth_type, level) if only_lacking or refresh else None
-    if lacking is not None and not only_lacking and min(lacking.values()) == level.exemplars_per_pole:
-        # The plan is that of a model without these sets.
-        lacking = None
+    missing = count_missing(settings.samples_uri, model, request.synth_type, level) if only_lacking or refresh else None
+    if missing is not None and not only_lacking and min(missing.values()) == level.exemplars_per_pole:
+        # Every exemplar is missing: the plan is the same as for a model without sets.
+        missing = None
     model = read_pools(settings.samples_uri, model, settings.reviews_teach)
-    return resume_job(settings, Job(model, request.synth_type, level, note, lacking), named)
+    return resume_job(settings, Job(model, request.synth_type, level, note, missing), model_names)
 
 
 def read_level(settings: Settings, effort: Effort) -> tuple[Level, Sequence[str]]:
-    """The level of an effort with the models that the settings name, and all synth models that are named for it.
+    """Return the level of an effort with the models of the settings, and the names of all its possible synth models.
 
     Raises:
-        DefinitionError: the effort dial is wrong. ModelNotFoundError: the embedded model's file is not there.
+        DefinitionError: the effort dial is wrong. ModelNotFoundError: the embedded model's file is missing.
     """
-    named: list[str] = []
+    model_names: list[str] = []
 
     def choose(names: Sequence[str]) -> str:
-        named[:] = [settings.synth_model] if settings.synth_model else names
-        return choose_model(named, settings)
+        model_names[:] = [settings.synth_model] if settings.synth_model else names
+        return choose_model(model_names, settings)
 
     level = load_level(settings.effort_file, effort, choose)
     level = replace(level, judge_model=settings.judge_model or level.judge_model)
     if asks_decisions(settings, level.judge_model):
-        # It decides the same each time.
+        # A decision model gives the same answer each time, so one vote is enough.
         level = replace(level, judge_votes=min(1, level.judge_votes))
-    return level, named
+    return level, model_names
 
 
 def require_votes(level: Level, model: Model) -> Level:
-    """The level with a vote on each text, for a model whose author has questions.
+    """Return the level with at least one vote on each text: a model with questions needs the chat judge's answers.
 
     Raises:
-        InputError: no chat judge would answer them.
+        InputError: the level has no chat judge to answer them.
     """
     if is_embedded(level.judge_model):
         raise InputError(
             f"{model.handle}: the questions in its model.yaml are answered by a chat judge, and the judge of effort "
             f"{level.effort} is {level.judge_model}, which answers none. Name one in EXEMPLARS_JUDGE_MODEL or in "
-            "data/effort.yaml, or take the questions out"
+            "data/effort.yaml, or remove the questions"
         )
     return replace(level, judge_votes=max(1, level.judge_votes))
 
 
 def resolve_model_file(settings: Settings, model: Model, level: Level, name: str) -> Level:
-    """The level with an embedded model, which from here on is the same file, whatever is got or removed meanwhile.
+    """Return the level with an embedded model's file resolved: later downloads and removals do not change the choice.
 
     Raises:
-        ModelNotFoundError: it is not there. InputError: as ``check_written``.
+        ModelNotFoundError: the file is missing. InputError: as ``check_written``.
     """
     file = find_embedded(name, settings)
     check_written(file, model)
@@ -152,64 +152,65 @@ def resolve_model_file(settings: Settings, model: Model, level: Level, name: str
     return level.ask_one_text() if file.style == "plain" else level
 
 
-def resume_job(settings: Settings, job: Job, named: Sequence[str]) -> Job:
-    """The job with the embedded model that its plan, where that is unfinished, was begun with.
+def resume_job(settings: Settings, job: Job, model_names: Sequence[str]) -> Job:
+    """Return the job with the embedded model that began its plan, if the plan is unfinished.
 
-    A plan is finished once the store has a set of it, be it a rejected one. A file that somebody has named is his
-    choice for a plan that has begun, too.
+    A plan is finished once the store has a set of it, even a rejected one. A single file that the user names is used
+    for an unfinished plan, too.
 
     Args:
-        named: the models that the setting or the dial names.
+        model_names: the synth models that the setting or the dial names.
 
     Raises:
-        ModelNotFoundError: the file is not there any more; the message says how to go on, and how to begin anew.
+        ModelNotFoundError: the file is no longer there. The message says how to resume and how to start a new plan.
         StoreError: the kept replies or the store cannot be read.
     """
     handle, chosen = job.model.handle, job.level.synth_model
-    own = find_embedded(chosen, settings).sha256 if is_embedded(chosen) else None
-    asked = count_requested(settings.replies_place, handle) if len(named) > 1 or EMBEDDED in named else {}
-    if all(_read_sha256(identity) == own for counts in asked.values() for identity in counts):
+    sha256 = find_embedded(chosen, settings).sha256 if is_embedded(chosen) else None
+    has_choice = len(model_names) > 1 or EMBEDDED in model_names
+    requests = count_requested(settings.replies_place, handle) if has_choice else {}
+    if all(_read_sha256(identity) == sha256 for counts in requests.values() for identity in counts):
         return job
-    # It takes a while, so it is done only where another file has given replies.
+    # Planning takes a while, so it is done only if another file has given replies.
     plan_id = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed).plan_id
-    begun = [_read_sha256(identity) for identity, _ in asked.get(plan_id, Counter()).most_common()]
+    begun = [_read_sha256(identity) for identity, _ in requests.get(plan_id, Counter()).most_common()]
     sets = list_all(settings.samples_uri, handle, ("attached", "detached", "rejected"))
-    if not begun or own in begun or any(stored.manifest.get("plan_id") == plan_id for stored in sets):
+    if not begun or sha256 in begun or any(stored.manifest.get("plan_id") == plan_id for stored in sets):
         return job
-    there = _list_there(named, settings)
-    if (found := next((there[sha256] for sha256 in begun if sha256 in there), None)) is None:
-        raise ModelNotFoundError(_explain(handle, begun[0], chosen, settings.embedded_dir))
-    level = resolve_model_file(settings, job.model, job.level, found)
+    names = _map_present_files(model_names, settings)
+    if (name := next((names[digest] for digest in begun if digest in names), None)) is None:
+        raise ModelNotFoundError(_explain_missing_file(handle, begun[0], chosen, settings.embedded_dir))
+    level = resolve_model_file(settings, job.model, job.level, name)
     note = (
-        f"Goes on with {level.synth_model}, which this plan was begun with. The next plan is for {chosen}; to begin "
-        f"this one anew with it, set EXEMPLARS_SYNTH_MODEL={chosen}"
+        f"Resumes with {level.synth_model}, which began this plan. The next plan uses {chosen}; to begin this one "
+        f"again with it, set EXEMPLARS_SYNTH_MODEL={chosen}"
     )
     return replace(job, level=level, note=". ".join(filter(None, (job.note, note))))
 
 
 def check_written(file: EmbeddedFile, model: Model) -> None:
-    """Checks that an embedded model writes the language that the model's texts are to have.
+    """Check that an embedded model writes the language of the model's texts.
 
     Raises:
         InputError: it does not.
     """
     language = decide_language(model)
     if file.listed is not None and language.code not in file.listed.languages:
-        able = " and ".join(name_tag(code) for code in sorted(file.listed.languages))
+        supported = " and ".join(name_tag(code) for code in sorted(file.listed.languages))
         raise InputError(
             f"The texts of {model.handle} are to be in {language.name} ({language.why}), and the embedded model writes "
-            f"{able} only. Name a model that writes {language.name} in EXEMPLARS_SYNTH_MODEL, or another language in "
-            "the field 'language' of its model.yaml"
+            f"{supported} only. Name a model that writes {language.name} in EXEMPLARS_SYNTH_MODEL, or another language "
+            "in the field 'language' of its model.yaml"
         )
 
 
 def read_pools(samples_uri: str, model: Model, reviews_teach: bool = True) -> Model:
-    """The model with what the store has of it: what is attached, held out, proposed, or was decided in reviews.
+    """Return the model with its stored samples: attached, held out and proposed ones, and decisions of reviews.
 
-    A model that has been read from the same sets keeps its samples. What it replaces counts as detached.
+    A model that was read from the same sets keeps its samples. The sets that it replaces count as detached.
 
     Args:
-        reviews_teach: whether texts count that a person has accepted.
+        reviews_teach: whether texts that a person accepted count.
 
     Raises:
         StoreError: a set cannot be read.
@@ -221,7 +222,7 @@ def read_pools(samples_uri: str, model: Model, reviews_teach: bool = True) -> Mo
         for pool in get_args(Pool)
     )
     proposed = [item for item in sets if item.status == "proposed"]
-    found = replace(
+    updated = replace(
         model,
         attached_digests=digest_sets(train),
         held_out_digests=digest_sets(held_out),
@@ -230,10 +231,10 @@ def read_pools(samples_uri: str, model: Model, reviews_teach: bool = True) -> Mo
         reviewed=read_reviewed(sets) if reviews_teach else (),
         proposed_digests=tuple((item.run_id, item.manifest["files"][PROPOSED]["sha256"]) for item in proposed),
     )
-    if found == model:
+    if updated == model:
         return model
     return replace(
-        found,
+        updated,
         attached=open_samples(train),
         held_out=open_samples(held_out),
         proposed=open_samples(proposed) if proposed else (),
@@ -241,43 +242,43 @@ def read_pools(samples_uri: str, model: Model, reviews_teach: bool = True) -> Mo
 
 
 def plan_job(job: Job, packs: Packs, seed: int) -> Plan:
-    """The plan of a job without the scenarios that the synth model would propose."""
+    """Return the plan of a job without scenarios that the synth model proposes."""
     return plan_with(job, prepare_scenarios(job, packs, NO_PROPOSAL)(), seed)
 
 
 def prepare_scenarios(job: Job, packs: Packs, proposed: Proposal) -> partial[ScenarioPool]:
-    """Prepares the choice of a job's scenarios, which asks the encoder, as work that can be pickled."""
-    # Of many samples a language is told from few, and not from those that are drawn.
-    few = replace(job.model.without_stored(), language=decide_language(job.model).tag)
-    return partial(_choose_scenarios, few, packs, proposed, list_taken_subjects(job.model, job.synth_type))
+    """Return the choice of a job's scenarios as work that can be pickled; the work uses the encoder."""
+    # The worker gets only drawn seeds, so the language is decided here, from all seeds.
+    small = replace(job.model.without_stored(), language=decide_language(job.model).tag)
+    return partial(_choose_scenarios, small, packs, proposed, list_taken_subjects(job.model, job.synth_type))
 
 
 def plan_with(job: Job, scenario_pool: ScenarioPool, seed: int) -> Plan:
-    """The plan of a job with these scenarios."""
+    """Return the plan of a job with these scenarios."""
     version = prompts_version(bool(job.model.texts.files))
-    return make_plan(job.model, job.synth_type, job.level, scenario_pool, seed, version, job.lacking)
+    return make_plan(job.model, job.synth_type, job.level, scenario_pool, seed, version, job.missing)
 
 
 def _read_sha256(identity: str) -> str:
     return identity.split(":")[1]
 
 
-def _list_there(names: Sequence[str], settings: Settings) -> dict[str, str]:
-    there: dict[str, str] = {}
+def _map_present_files(model_names: Sequence[str], settings: Settings) -> dict[str, str]:
+    names: dict[str, str] = {}
     listed = [f"{EMBEDDED}/{known}" for known in embedded_models.list_embedded_models()]
-    for name in (*listed, *filter(is_embedded, names)):
+    for name in (*listed, *filter(is_embedded, model_names)):
         with suppress(ModelNotFoundError, InputError):
-            there.setdefault(find_embedded(name, settings).sha256, name)
-    return there
+            names.setdefault(find_embedded(name, settings).sha256, name)
+    return names
 
 
-def _explain(handle: str, sha256: str, chosen: str, folder: str) -> str:
+def _explain_missing_file(handle: str, sha256: str, chosen: str, folder: str) -> str:
     known = {model.sha256: name for name, model in embedded_models.list_embedded_models().items()}.get(sha256)
-    what, remedy = f"a GGUF file of SHA-256 {sha256}, which is not there", "Put it back where it was named"
+    file, remedy = f"a GGUF file of SHA-256 {sha256}, which is missing", "Put it back where it was"
     if known is not None:
-        what, remedy = f"{known}, whose file is not in {folder}", f"Get it: 'exemplars models get {known}'"
+        file, remedy = f"{known}, whose file is not in {folder}", f"Get it: 'exemplars models get {known}'"
     return (
-        f"An unfinished plan of {handle} was begun with {what}. {remedy}; or begin anew by naming the model: "
+        f"An unfinished plan of {handle} was begun with {file}. {remedy}. To start again with another model, name it: "
         f"EXEMPLARS_SYNTH_MODEL={chosen}"
     )
 

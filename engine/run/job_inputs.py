@@ -1,4 +1,4 @@
-"""The inputs that a job is planned from, as JSON: a run that waits for a batch goes on from them, whatever changes."""
+"""Write a job's inputs as JSON, and read them: a run that waited for a batch resumes from them, whatever changed."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,9 +10,9 @@ from engine.domain.model import Attached, Model, Pole, SynthType
 from engine.errors import InputError
 from engine.run.job import Job
 
-# Its texts stand in the inputs, since sets may be gone when the run goes on.
+# The inputs contain the stored texts, because sets may be gone when the run resumes.
 MOST_STORED = 100_000
-# Beside a model, which may read them from its sets, and not in it.
+# Written next to the model, not in it: a model may read these fields from its sets.
 STORED = ("attached", "held_out", "proposed")
 _Stored = dict[str, tuple[Attached, ...]]
 _INPUTS = TypeAdapter(
@@ -22,24 +22,24 @@ _INPUTS = TypeAdapter(
 
 
 def write_job(job: Job) -> bytes:
-    """The inputs of a job.
+    """Return the inputs of a job as JSON.
 
     Raises:
-        InputError: the model has too many samples to be kept so.
+        InputError: the model has more than ``MOST_STORED`` samples.
     """
     stored = {name: tuple(getattr(job.model, name)) for name in STORED}
     if (count := sum(map(len, stored.values()))) > MOST_STORED:
         raise InputError(
             f"{job.model.handle} has {count:,} stored samples, and a run that waits for a batch takes {MOST_STORED:,} "
-            "at most. Leave the batch out"
+            "at most. Run it without a batch"
         )
-    lacking = None if job.lacking is None else list(job.lacking.items())
-    inputs = job.model, stored, job.synth_type, job.level, job.note, lacking
+    missing = None if job.missing is None else list(job.missing.items())
+    inputs = job.model, stored, job.synth_type, job.level, job.note, missing
     return _INPUTS.dump_json(inputs, exclude={0: set(STORED)})
 
 
 def read_job(written: bytes) -> Job:
-    """The job that ``write_job`` has written."""
-    told: Any = _INPUTS.validate_json(written)
-    model, stored, synth_type, level, note, lacking = told
-    return Job(replace(model, **stored), synth_type, level, note, None if lacking is None else dict(lacking))
+    """Return the job that ``write_job`` wrote."""
+    inputs: Any = _INPUTS.validate_json(written)
+    model, stored, synth_type, level, note, missing = inputs
+    return Job(replace(model, **stored), synth_type, level, note, None if missing is None else dict(missing))

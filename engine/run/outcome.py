@@ -1,4 +1,4 @@
-"""What becomes of a run's set: whether it may enter its model's samples, and the result of one that is stored."""
+"""The outcome of a run: check whether its set may join the model's samples, and read the result of a stored set."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -19,42 +19,43 @@ from engine.store.store import StoredSet, list_newer, locate_set, read_document
 
 
 def make_entry_check(
-    settings: Settings, handle: str, pool: Pool, rows: Sequence[Row], beside: Collection[str] | None, newer: list[str]
+    settings: Settings, handle: str, pool: Pool, rows: Sequence[Row], seen: Collection[str] | None, newer: list[str]
 ) -> Callable[[], bool]:
-    """Makes the check of a set that is attached, or of one whose rows nobody sees yet.
+    """Return the last check before a set is attached, or before its rows become visible.
 
     Args:
-        beside: the runs whose sets the gate has seen; None for a set that it has not passed.
-        newer: gets the runs whose sets came in since; with any the set may not enter.
+        seen: ids of the runs with sets that the gate has seen; None for a set that did not pass the gate.
+        newer: receives the ids of the runs with newer sets; if there are any, the set may not be attached.
 
     Raises:
-        FrozenModelError: the model was trained or archived meanwhile.
-        ModelBusyError: a text of the set was added to the model's samples meanwhile.
+        FrozenModelError: the model was trained or archived since the run began.
+        ModelBusyError: a text of the set was added to the model's samples since the run began.
     """
 
     def may_enter() -> bool:
         if rows and pool == "train":
             check_draft(settings.models_uri, handle)
         texts = {row["id"]: str(row["text"]) for row in rows}
-        # What stood at planning cannot be in the set: such a text is rejected as a copy of a seed.
+        # Texts that were authored at planning are not in the set: a copy of a seed is rejected.
         if added := find_authored(settings.models_uri, load_outline(settings.models_uri, handle), texts):
             raise ModelBusyError(
-                f"{handle}: {texts[min(added)]!r} was added to its samples meanwhile, and the set has the same text. "
-                "Nothing was attached, and nothing that was paid is lost. Start again, or leave it out of the review"
+                f"{handle}: {texts[min(added)]!r} was added to its samples after the set was planned, and the set "
+                "has the same text. Nothing was attached, and nothing that was paid for is lost. Start again, or leave "
+                "the text out of the review"
             )
-        newer.extend(() if beside is None else list_newer(settings.samples_uri, handle, beside))
+        newer.extend(() if seen is None else list_newer(settings.samples_uri, handle, seen))
         return not newer
 
     return may_enter
 
 
 def find_finished(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> StoredSet | None:
-    """The set of a run where it is attached; None for a run that has attached nothing yet.
+    """Return the attached set of a run; None if the run has attached nothing yet.
 
-    That is a run which is retried in the UI after it completed, or was killed at the last moment.
+    There is one if a run is retried in the UI after it completed, or was killed at the last moment.
 
     Raises:
-        InputError: its set was attached, and detached since. StoreError: the store cannot be read.
+        InputError: its set was attached and later detached. StoreError: the store cannot be read.
     """
     stored = find_run_set(settings, handle, synth_type, run_id)
     if stored is not None and stored.status == "detached":
@@ -63,7 +64,7 @@ def find_finished(settings: Settings, handle: str, synth_type: SynthType, run_id
 
 
 def find_run_set(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> StoredSet | None:
-    """The set that a run has written, if any; one that was proposed has the key ``review`` in its manifest.
+    """Return the set that a run wrote, if any; a set that was proposed has the key ``review`` in its manifest.
 
     Raises:
         StoreError: the store cannot be read.
@@ -74,15 +75,15 @@ def find_run_set(settings: Settings, handle: str, synth_type: SynthType, run_id:
 
 
 def read_result(stored: StoredSet) -> RunResult:
-    """The result of a run, from its set that is attached, proposed, or rejected after a review.
+    """Return the result of a run, read from its attached or proposed set, or from a set that a review rejected.
 
     Raises:
         StoreError: the set cannot be read.
     """
     manifest, is_proposed = stored.manifest, stored.status == "proposed"
     kept = {(trait, pole): int(counts[pole]) for trait, counts in manifest["counts"].items() for pole in POLES}
-    found = read_document(stored, VERDICT)
-    reasons, warnings = Counter(found.get("reasons", {})), tuple(found.get("warnings", ()))
+    verdict = read_document(stored, VERDICT)
+    reasons, warnings = Counter(verdict.get("reasons", {})), tuple(verdict.get("warnings", ()))
     spare = reasons["surplus"]
     headline = state_headline(sum(kept.values()), warnings, manifest["synth_type"], is_proposed)
     why = manifest.get("review", {}).get("why")
@@ -91,7 +92,7 @@ def read_result(stored: StoredSet) -> RunResult:
         status=stored.status,
         samples=stored.file(stored.rows_name),
         report=stored.file(REPORT),
-        # The quota is met exactly, but of what a person has left out of a proposal.
+        # The quota is met exactly, unless a person has left out samples of a proposal.
         wanted=max(kept.values(), default=0),
         kept=kept,
         rejected=reasons.total() - spare,

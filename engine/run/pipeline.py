@@ -1,4 +1,4 @@
-"""The pipeline of the rounds: tasks call its steps one by one, the tests and benchmarks call all of them."""
+"""The pipeline of the rounds: tasks call its steps one by one, tests and benchmarks call all of them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -33,21 +33,21 @@ async def begin_rounds(
     embedder: Embedder,
     run_in_worker: Executor = run_here,
 ) -> Rounds:
-    """The rounds of a job, none of them begun; the reply in which the synth model proposes scenarios is kept.
+    """Return the rounds of a job, not yet begun. The synth model's reply with proposed scenarios is kept.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     draft = await _make_plan(job, seed, NO_PROPOSAL, run_in_worker)
     async with gateway.keeping(draft.plan_id, draft.model.handle):
-        # While the lone call is in flight, what does not depend on its reply is done.
-        finding = _find_axes(draft, embedder, run_in_worker)
-        proposed, axes = await both_or_neither(propose_scenarios(draft, gateway), finding)
-    # Without a proposal it is the draft: planning it again would place all subjects once more.
+        # The axes do not depend on the proposal, so they are fitted while that one call is in flight.
+        fitting = _fit_axes(draft, embedder, run_in_worker)
+        proposed, axes = await both_or_neither(propose_scenarios(draft, gateway), fitting)
+    # Without a proposal the plan is the draft: planning again would place all subjects once more.
     plan = draft if proposed == NO_PROPOSAL else await _make_plan(job, seed, proposed, run_in_worker)
     plan = replace(plan, axes=axes)
     plain = gateway.endpoint.style == "plain"
-    # On a thread, as planning: with a hundred thousand seeds each takes seconds, and the loop has other runs.
+    # On a thread, like planning: both take seconds with a hundred thousand seeds, and the loop serves other runs.
     screener = await asyncio.to_thread(Screener, plan, use_lengths=not plain)
     rounds = Rounds(plan, screener, embedder, only_clear=plain)
     rounds.subjects_plan_id = draft.plan_id
@@ -62,10 +62,10 @@ async def judge_round(
     progress: Progress,
     own_rules: OwnRules,
 ) -> list[Exemplar]:
-    """A round's examined exemplars after they are compared, the author's rules, the votes of the chat judge, and the
-    in-context judge where it can be trusted.
+    """Return a round's examined exemplars after four steps: comparison, the author's rules, the chat judge's votes, and
+    the in-context judge where it can be trusted.
 
-    In the first round the in-context judge is measured on the seeds.
+    The first round measures the in-context judge on the seeds.
     """
     plan = rounds.plan
     ruled = await own_rules(rounds.screener.compare(exemplars))
@@ -77,8 +77,8 @@ async def judge_round(
     if rounds.round_no == 1:
         rounds.judge_aucs = await in_context_judge.measure_aucs(progress)
     trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}
-    asked = sum(exemplar.is_accepted and exemplar.trait in trusted for exemplar in screened)
-    progress.report(CallsPlanned(asked, judges=True))
+    calls = sum(exemplar.is_accepted and exemplar.trait in trusted for exemplar in screened)
+    progress.report(CallsPlanned(calls, judges=True))
     return await in_context_judge.judge(screened, trusted)
 
 
@@ -87,11 +87,11 @@ async def _make_plan(job: Job, seed: int, proposed: Proposal, run_in_worker: Exe
     return await asyncio.to_thread(plan_with, job, await run_in_worker(choose), seed)
 
 
-async def _find_axes(draft: Plan, embedder: Embedder, run_in_worker: Executor) -> Mapping[str, ReferenceAxis]:
-    """What places the texts of each trait between its poles; none where the encoder has no say."""
+async def _fit_axes(draft: Plan, embedder: Embedder, run_in_worker: Executor) -> Mapping[str, ReferenceAxis]:
+    """Return each trait's axis between its poles; none if the encoder does not support the language."""
     if not draft.language.encoder_supports_language:
         return {}
-    # Here, since the report needs their vectors too, and what the axes may need in one batch with them.
+    # Embedded here in one batch: the axes need these vectors, and the report reuses them.
     texts = [seed.text for place in draft.model.poles for seed in draft.model.examples_at(*place)]
     named = [(trait.name, trait.label(pole), *trait.paraphrase(pole)) for trait in draft.model.traits for pole in POLES]
     await embedder.embed_ahead([*texts, *map(mask_numbers, texts), *chain.from_iterable(named)], run_in_worker)

@@ -1,4 +1,4 @@
-"""Asks each model that a run would ask once, and says what a run can expect of it; no text is kept."""
+"""Ask each model that a run would ask, and describe what a run can expect from it. No text is kept."""
 
 import os
 import time
@@ -22,18 +22,18 @@ from engine.settings import Settings
 Role = Literal["synth model", "judge", "synth model and judge"]
 SchemaUse = Literal["followed", "in words", "not followed", "not asked for"]
 
-ASKED = "Write one English sentence of about forty words on how to look after a bicycle."
-# What a model goes on with that completes plain text.
-BEGUN = "How to look after a bicycle. First of all,"
-IN_WORDS = f'{ASKED} Answer with JSON and nothing else: {{"text": "the sentence"}}'
+PROMPT = "Write one English sentence of about forty words on how to look after a bicycle."
+# The document that a model in the plain style continues.
+DOCUMENT = "How to look after a bicycle. First of all,"
+IN_WORDS = f'{PROMPT} Answer with JSON and nothing else: {{"text": "the sentence"}}'
 SCHEMA = {
     "type": "object",
     "properties": {"text": {"type": "string"}},
     "required": ["text"],
     "additionalProperties": False,
 }
-# What a decision model is asked of such a sentence.
-WRITTEN = "Wipe the chain and oil it every other week, and pump the tyres before a ride."
+# The text and the questions for a decision model.
+TEXT = "Wipe the chain and oil it every other week, and pump the tyres before a ride."
 ANSWERS = ("a bicycle", "something else")
 QUESTIONS: tuple[Mapping[str, object], ...] = (
     {
@@ -49,15 +49,15 @@ MAX_TOKENS, LIKELIEST = CHAT_EXTRA_TOKENS + 80, 5
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of one call to a model.
+    """The result of a call to one model.
 
     Args:
-        works: whether a run could use it.
-        answered_by: the name that the answer gives; None where it gives none.
-        schema: whether an answer keeps to a schema, or has to be asked for it in words.
-        usd_per_million: of tokens in and out; None where no price is known.
-        says: a sentence each, with what to do.
-        usd_per_call: what each call costs besides its tokens.
+        works: whether a run could use the model.
+        answered_by: the model's name in the answer; None if the answer has none.
+        schema: whether the answer follows the schema, or must be requested in words.
+        usd_per_million: the price of input and output tokens; None if no price is known.
+        says: sentences with findings and advice.
+        usd_per_call: the price of each call in addition to its tokens.
     """
 
     role: Role
@@ -74,9 +74,7 @@ class Checked:
 
 
 async def check_models(settings: Settings, level: Level) -> AsyncIterator[Checked]:
-    """Asks the models of a level one after the other, as often as it takes to find how they answer: three times at
-    most.
-    """
+    """Check the models of a level one after the other, with up to three calls each to find how it answers."""
     try:
         synth, judge = describe_endpoint(settings, level), describe_judge(settings, level)
     except ExemplarsError as error:
@@ -131,13 +129,14 @@ async def _check(role: Role, endpoint: Endpoint, settings: Settings, level: Leve
 
 
 async def _ask(client: LitellmClient, thinking: Thinking) -> tuple[Request, Reply, float]:
-    """The first request whose answer is of use, its reply and the seconds that it took: with a schema and log
-    probabilities, with a schema, or in words.
+    """Return the first request with a usable answer, its reply and its seconds.
+
+    The requests are, in this order: with a schema and log probabilities, with a schema, in words.
     """
     redacting, is_plain = RedactingClient(client), client.endpoint.style == "plain"
-    requests = [Request(Prompt(WRITTEN), MAX_TOKENS, 0.0, questions=QUESTIONS)]
+    requests = [Request(Prompt(TEXT), MAX_TOKENS, 0.0, questions=QUESTIONS)]
     if not client.endpoint.decides:
-        prompt, schema = (Prompt(BEGUN), None) if is_plain else (Prompt(ASKED), SCHEMA)
+        prompt, schema = (Prompt(DOCUMENT), None) if is_plain else (Prompt(PROMPT), SCHEMA)
         whole = Request(
             prompt, MAX_TOKENS, 0.8, schema, logprobs=LIKELIEST, thinking=thinking, in_words=Prompt(IN_WORDS)
         )
@@ -160,7 +159,7 @@ def _read_schema(request: Request, reply: Reply) -> SchemaUse:
         if request.questions:
             is_chosen = find_objects(reply.text)[-1].get("answer") in ANSWERS
             return "not asked for" if is_chosen else "not followed"
-        if any(isinstance(found.get("text"), str) for found in find_objects(reply.text)):
+        if any(isinstance(item.get("text"), str) for item in find_objects(reply.text)):
             return "followed" if request.schema else "in words"
     return "not followed"
 
@@ -173,24 +172,24 @@ def _advise(role: Role, endpoint: Endpoint, schema: SchemaUse, reply: Reply, ans
         )
     elif schema == "not followed" and role == "judge":
         yield (
-            "It answers without the JSON that it was asked for: its votes are read from what it says, and questions of "
-            "the author's stay unanswered"
+            "It answers without the JSON that it was asked for: its votes are read from its text, and the author's "
+            "questions stay unanswered"
         )
     elif schema == "not followed":
         yield (
-            "It answers, and not in the JSON that it was asked for, with a schema or in words: a run would reject all "
+            "It does not answer in the JSON that it was asked for, with a schema or in words: a run would reject all "
             f"its texts as unreadable. Take another model ({endpoint.settings}_MODEL), or more output tokens on its "
             "server"
         )
     elif schema == "in words":
-        yield ("It keeps to no schema, so it is asked for JSON in words, and what cannot be read is rejected")
+        yield ("It follows no schema, so it is asked for JSON in words, and replies that cannot be read are rejected")
     bare = endpoint.model.rpartition("/")[2]
     if answered_by and bare not in answered_by and answered_by not in endpoint.model:
         yield (
-            f"The answer says that {answered_by} wrote it: what a run costs is reckoned by the price of {endpoint.name}"
+            f"The answer says that {answered_by} wrote it. The cost of a run is computed from {endpoint.name}'s price"
         )
     if endpoint.price is None:
         yield (f"Its price is not known: set {write_price_setting(endpoint)}, USD for a million tokens")
-    tells = reply.prompt_tokens if endpoint.decides else reply.completion_tokens
-    if not tells and not (endpoint.price and endpoint.price.is_by_call):
-        yield ("It does not tell how many tokens a call took, so a call counts as the most that it can have cost")
+    tokens = reply.prompt_tokens if endpoint.decides else reply.completion_tokens
+    if not tokens and not (endpoint.price and endpoint.price.is_by_call):
+        yield ("It does not report how many tokens a call took, so each call counts at its maximum cost")

@@ -81,7 +81,7 @@ class RunProgress:
         table, job, forecast = Table.grid(padding=(0, 2)), self._job, self._forecast
         for trait in job.model.traits:
             for pole in POLES:
-                kept, standing = forecast.kept.get((trait.key, pole), 0), forecast.standing[trait.key, pole]
+                kept, standing = forecast.kept.get((trait.key, pole), 0), forecast.candidates[trait.key, pole]
                 wanted = job.level.exemplars_per_pole if job.lacking is None else job.lacking[trait.key, pole]
                 come = min(wanted, kept + standing)
                 bar = ProgressBar(total=wanted, completed=come, width=24, complete_style=COLOURS[pole])

@@ -115,7 +115,7 @@ def test_set_with_a_text_that_was_added_meanwhile_is_not_attached(
     with between_gate_and_commit(entered, provider) as running:
         models_uri, seed = entered.variables["EXEMPLARS_MODELS_URI"], Seed("clarity", text, 0.0, "")
         add_samples(models_uri, str(entered.samples), HANDLE, [seed])
-    with pytest.raises(ModelBusyError, match="was added to its samples meanwhile"):
+    with pytest.raises(ModelBusyError, match="was added to its samples after the set was planned"):
         running.result()
 
     assert [] == entered.list_sets()

@@ -104,7 +104,7 @@ async def repeating(work: Callable[[], Awaitable[None]], seconds: float) -> Asyn
 
 def _describe(forecast: RunForecast) -> str:
     """“34 %, about 3 min left, 8 of 80 kept, 61 more stand: Round 2: 113 cells”: the page's cards show no bar."""
-    kept, standing = sum(forecast.kept.values()), forecast.standing.total()
+    kept, standing = sum(forecast.kept.values()), forecast.candidates.total()
     parts = [f"{100 * forecast.share:.0f} %", *forecast.describe_left()]
     parts += [f"{kept:,} of {sum(forecast.quotas.values()):,} kept"] if kept else []
     parts += [f"{standing:,}{' more' if kept else ''} stand"] if standing else []

@@ -74,8 +74,8 @@ def test_texts_that_stand_are_told_until_it_is_chosen_among_them() -> None:
     stood: list[Event] = [CallsPlanned(8), CandidatesCounted({POLE: 2}), CandidatesCounted({POLE: 1})]
     chosen = follow(*stood, KeptCounted({POLE: 1}, {POLE: 8}))
 
-    assert 3 == follow(*stood).standing[POLE]
-    assert "0 of 8 calls, 0 in flight, 3 texts stand by the rules" == follow(*stood).describe()
+    assert 3 == follow(*stood).candidates[POLE]
+    assert "0 of 8 calls, 0 in flight, 3 candidates passed the rules" == follow(*stood).describe()
     assert "0 of 8 calls, 0 in flight" == chosen.describe()
 
 

@@ -28,5 +28,5 @@ def test_text_that_was_added_to_a_source_meanwhile_keeps_its_set_out(tmp_path: P
 
     assert may_enter()
     add_labelled(str(tmp_path), HANDLE, LabelledFile("t.csv", (Seed("clarity", "Press Save.", 1.0, "t.csv:2"),)))
-    with pytest.raises(ModelBusyError, match=r"'Press Save\.' was added to its samples meanwhile"):
+    with pytest.raises(ModelBusyError, match=r"'Press Save\.' was added to its samples after the set was planned"):
         may_enter()

@@ -76,7 +76,7 @@ def make_settings(url: str, **more: Any) -> Settings:
     ("answer", "schema", "odds", "says"),
     [
         (answer_well, "followed", True, ""),
-        (take_no_schema, "in words", False, "It keeps to no schema"),
+        (take_no_schema, "in words", False, "It follows no schema"),
         (take_no_log_probabilities, "followed", False, ""),
         (rename, "followed", True, "says that llama-3.1-8b-instruct wrote it"),
         (answer_prose, "not followed", False, "a run would reject all its texts as unreadable"),

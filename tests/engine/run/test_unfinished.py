@@ -76,7 +76,7 @@ async def test_plan_goes_on_with_the_model_that_has_begun_it(machine: Machine, n
     job = machine.load()
 
     assert SMOLLM2 == job.level.synth_model
-    assert job.note.startswith(f"Goes on with {SMOLLM2}, which this plan was begun with. ")
+    assert job.note.startswith(f"Resumes with {SMOLLM2}, which began this plan. ")
     assert job.note.endswith(f"set EXEMPLARS_SYNTH_MODEL={STAND_IN}")
 
 
