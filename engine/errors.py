@@ -1,27 +1,27 @@
-"""Defines every error that the project raises on purpose, in one tree, with the exit code of each kind.
+"""Define every error that the project raises on purpose, in one tree, with the exit code of each kind.
 
 ::
 
     ExemplarsError
     ├── InputError                 exit 2   what the user gave is wrong
     │   ├── HandleError                     a malformed handle
-    │   │   └── UnknownModelError           a well-formed one that no model has
+    │   │   └── UnknownModelError           a well-formed handle without a model
     │   ├── DefinitionError                 model.yaml, a source or effort.yaml; carries every problem
     │   ├── NoTraitsError                   a model without trait definitions
     │   ├── NoSeedsError                    no authored samples to vary, or not at both poles
-    │   ├── SampleConflictError             a text that has another quality for the trait already
+    │   ├── SampleConflictError             a text that already has another quality for the trait
     │   ├── FrozenModelError                a trained or archived model takes no samples
     │   └── UnpricedError                   a limit on cost for a model without a known price
     ├── GateError                  exit 1   a critical expectation failed, nothing attached
-    │   └── QuotaError                      a pole lacks exemplars after the last round
+    │   └── QuotaError                      exemplars of a pole are missing after the last round
     ├── BackfillError              exit 1   some models of a backfill did not get their set
     ├── ProviderError              exit 3   the provider of a model, or the model itself, failed
     │   ├── RetryableProviderError          may be temporary: wait and ask again
     │   │   ├── RateLimitedError
     │   │   ├── ProviderTimeoutError
     │   │   ├── ProviderUnavailableError
-    │   │   └── MalformedAnswerError        it answered, in a form that cannot be read
-    │   ├── CredentialsError                a key that is missing or refused
+    │   │   └── MalformedAnswerError        its answer cannot be read
+    │   ├── CredentialsError                a missing or refused key
     │   ├── ModelNotFoundError              no such model at this provider
     │   ├── QuotaSpentError                 the account has no money or quota left
     │   ├── ProviderDownError               the provider was down for longer than a run waits
@@ -45,7 +45,7 @@ from typing import Any, Self
 
 
 class ExemplarsError(Exception):
-    """The root of the tree; ``exit_code`` is the exit code of a command that ends with the error."""
+    """The root of the tree; a command that ends with the error has its ``exit_code``."""
 
     exit_code = 3
 
@@ -61,7 +61,7 @@ class HandleError(InputError):
 
 
 class UnknownModelError(HandleError):
-    """A handle is well formed, but no model has it."""
+    """A handle is well formed, but no model has this handle."""
 
 
 class NoTraitsError(InputError):
@@ -69,7 +69,7 @@ class NoTraitsError(InputError):
 
 
 class NoSeedsError(InputError):
-    """A model, or a pole of one of its traits, has no authored samples to vary."""
+    """A model, or a pole of a trait, has no authored samples to vary."""
 
 
 class FrozenModelError(InputError):
@@ -81,7 +81,7 @@ class FrozenModelError(InputError):
 
 
 class SampleConflictError(InputError):
-    """A sample's text has another quality for its trait already; `index` is its place among those to be added."""
+    """A sample's text already has another quality for its trait; `index` is its position among the new samples."""
 
     def __init__(self, message: str, index: int) -> None:
         super().__init__(message)
@@ -94,7 +94,7 @@ class UnpricedError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a file: where it is, what was found and what is allowed. ``line`` counts from 1."""
+    """One mistake in a file: its location, the value found and the allowed values. ``line`` counts from 1."""
 
     file: str
     line: int | None
@@ -110,7 +110,7 @@ class Problem:
 
 
 class DefinitionError(InputError):
-    """Files of a definition cannot be used; ``problems`` has every mistake found, not only the first."""
+    """Files of a definition cannot be used; ``problems`` lists every mistake, not only the first."""
 
     def __init__(self, subject: str, problems: Sequence[Problem]) -> None:
         self.subject, self.problems = subject, tuple(problems)
@@ -119,12 +119,12 @@ class DefinitionError(InputError):
         super().__init__("\n".join([f"{subject}: {count} {noun}.", *(f"  {problem}" for problem in self.problems)]))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles it, since a worker process raises it too."""
+        """Return the parts to pickle: a worker process raises this error, too."""
         return type(self), (self.subject, self.problems), self.__dict__
 
     @classmethod
     def of_file(cls, file: str, found: str, allowed: str, line: int | None = None) -> Self:
-        """The error of one mistake that concerns a whole file."""
+        """Return the error of one mistake that concerns a whole file."""
         return cls(file, [Problem(file, line, "file", found, allowed)])
 
 
@@ -135,11 +135,11 @@ class GateError(ExemplarsError):
 
 
 class QuotaError(GateError):
-    """Some trait and pole still lacks exemplars after the last round."""
+    """Exemplars of some trait and pole are still missing after the last round."""
 
 
 class BackfillError(ExemplarsError):
-    """Some models of a backfill did not get their set; starting it again does only what is left."""
+    """Some models of a backfill did not get their set; a new start makes only the missing sets."""
 
     exit_code = 1
 
@@ -147,7 +147,7 @@ class BackfillError(ExemplarsError):
 class ProviderError(ExemplarsError):
     """The provider of a model, or the model itself, failed; the message says what to do.
 
-    ``maybe_billed`` says that the provider may bill the request although no reply came.
+    ``maybe_billed``: the provider may bill the request although no reply came.
     """
 
     def __init__(self, message: str, maybe_billed: bool = False) -> None:
@@ -158,8 +158,8 @@ class ProviderError(ExemplarsError):
 class RetryableProviderError(ProviderError):
     """A failure that may be temporary, so that the call is worth repeating.
 
-    ``retry_after_seconds`` is the wait that the provider asked for, None if it gave none. ``no_connection`` says that
-    not even a connection was made.
+    ``retry_after_seconds`` is the wait that the provider requested; None if it named none. ``no_connection``: not even
+    a connection was made.
     """
 
     def __init__(
@@ -187,7 +187,7 @@ class ProviderUnavailableError(RetryableProviderError):
 
 
 class MalformedAnswerError(RetryableProviderError):
-    """The provider answered, in a form that cannot be read; something in between may have stumbled."""
+    """The provider's answer cannot be read; a proxy on the way may have failed."""
 
 
 class CredentialsError(ProviderError):
@@ -219,11 +219,11 @@ class ContentRefusedError(ProviderError):
 
 
 class PlatformError(ExemplarsError):
-    """A platform that samples are pushed to failed, or refuses the key; what it has taken stays there."""
+    """A platform for pushed samples failed, or refuses the key; samples that it has accepted stay there."""
 
 
 class RetryablePlatformError(PlatformError):
-    """A platform's failure that may be temporary; `retry_after_seconds` is the wait that it asked for, if any."""
+    """A platform's failure that may be temporary; `retry_after_seconds` is the wait that it requested, if any."""
 
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Reads the settings from the environment (prefix ``EXEMPLARS_``), and places from the ``exemplars.toml`` of a project.
+"""Read the settings from the environment (prefix ``EXEMPLARS_``), and places from a project's ``exemplars.toml``.
 
 No other module reads either.
 """
@@ -20,22 +20,22 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from engine.errors import DefinitionError, Problem
 
 _PACKAGE = Path(__file__).resolve().parent
-# A wheel has the files that come with the code beside this module; a pyproject.toml there may be anybody's.
+# In a wheel, the files that come with the code are next to this module; a pyproject.toml there may be anybody's.
 IS_CHECKOUT = not (_PACKAGE / "data").is_dir()
-# Relative paths start here: at the checkout, or, if the package was installed from a wheel, in a folder of the user's.
+# Relative paths start here: at the checkout, or in the user's home if the package was installed from a wheel.
 PROJECT_ROOT = _PACKAGE.parent if IS_CHECKOUT else Path.home() / "exemplars"
 # The files that come with the code are here.
 SHIPPED_ROOT = _PACKAGE.parent if IS_CHECKOUT else _PACKAGE
-# A project of the user's own has this file in its root. It may name places and nothing else, so that no folder that
-# somebody works in decides where keys are sent.
+# A user's own project has this file in its root. It may name only places, so that a working folder never decides where
+# keys are sent.
 PROJECT_FILE = "exemplars.toml"
-# What starts services sets this for them, whose working directories lie elsewhere.
+# Set by commands that start services, because services run in other working directories.
 ROOT_VARIABLE = "EXEMPLARS_ROOT"
 PLACES = ("models_uri", "samples_uri", "effort_file", "expectations_uri", "cache_dir")
-# Of these the code comes with one, for a root that has none.
+# Places that also come with the code, for a root without them.
 SHIPPED = ("models_uri", "effort_file")
 DAY_SECONDS = 86_400.0
-# No run costs a million: a limit above that is a slip of the keys.
+# No run costs a million, so a higher limit is a typing mistake.
 MOST_USD = 1e6
 LogFormat = Literal["text", "json"]
 Style = Literal["chat", "plain"]
@@ -47,12 +47,12 @@ Text = TypeVar("Text", str, SecretStr)
 
 
 def check_address(address: Text) -> Text:
-    """Checks that the address of a server begins with http:// or https://, and is one line."""
+    """Check that a server's address begins with http:// or https://, and is one line."""
     return _check(r"https?://[^\s/]+\S*", "an address that begins with http:// or https://", address)
 
 
 def _check(pattern: str, allowed: str, value: Text) -> Text:
-    """Checks that a value is of a form, and one line; the error does not show it, since it may be a secret."""
+    """Check that a value matches a pattern and is one line. The error does not show the value: it may be a secret."""
     text = value if isinstance(value, str) else value.get_secret_value()
     if not re.fullmatch(pattern, text) or not text.isprintable():
         raise ValueError(f"should be {allowed}")
@@ -63,7 +63,7 @@ def _fits(pattern: str, allowed: str) -> AfterValidator:
     return AfterValidator(partial(_check, pattern, allowed))
 
 
-# 4,096 characters are the longest path of Linux; nothing else is longer.
+# 4,096 characters are the longest path on Linux; no other value is longer.
 Line = Annotated[str, Field(max_length=4096)]
 StorageUri = Annotated[Line, _fits(r".*\S.*", "a path or a URI, on one line")]
 LocalPlace = Annotated[StorageUri, _fits(r"(?!.*://).*", "a path on this machine; mount the object store")]
@@ -93,14 +93,14 @@ DatabaseUrl = Annotated[
 
 
 def find_root() -> Path:
-    """``EXEMPLARS_ROOT``, or the nearest folder with an ``exemplars.toml`` from here up, or else ``PROJECT_ROOT``."""
+    """Return ``EXEMPLARS_ROOT``, else the nearest folder upwards with an ``exemplars.toml``, else ``PROJECT_ROOT``."""
     if root := os.environ.get(ROOT_VARIABLE):
         return Path(root).absolute()
-    # It may have been removed.
+    # The working directory may have been removed.
     with suppress(OSError):
-        here = Path.cwd()
-        for folder in (here, *here.parents):
-            # In a folder that everybody may write to, such as /tmp, it would be anybody's.
+        current = Path.cwd()
+        for folder in (current, *current.parents):
+            # A file in a folder that everybody may write to, such as /tmp, may be anybody's.
             if (folder / PROJECT_FILE).is_file() and not folder.stat().st_mode & S_ISVTX:
                 return folder
             if folder == PROJECT_ROOT:
@@ -116,35 +116,35 @@ def _read_places() -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise DefinitionError.of_file(str(file), str(error), "a file of TOML, in UTF-8") from None
-    allowed = f"{', '.join(PLACES)}; what is no place is set by an environment variable"
+    allowed = f"{', '.join(PLACES)}; other settings are environment variables"
     if unknown := [Problem(str(file), None, name, "no place", allowed) for name in places if name not in PLACES]:
         raise DefinitionError(str(file), unknown)
     return places
 
 
 def locate_own(place: str) -> str:
-    """A URI unchanged, and a local path as an absolute path from the root."""
+    """Return a URI unchanged, and a local path as an absolute path from the root."""
     path = Path(place)
-    # A user whom nobody knows stays as he is written.
+    # An unknown user in ``~user`` stays as written.
     with suppress(RuntimeError):
         path = path.expanduser()
     return place if "://" in place else str(find_root() / path)
 
 
 def _locate_shipped(place: str) -> str:
-    """As ``locate_own``, but what the root has not and the code comes with is the code's."""
-    own, shipped = locate_own(place), SHIPPED_ROOT / place
-    # A name may be longer than that of any file.
+    """Return the place as ``locate_own`` does; if it exists only among the code's files, the place there."""
+    located, shipped = locate_own(place), SHIPPED_ROOT / place
+    # The path may be too long for the file system.
     with suppress(OSError):
-        if "://" not in place and shipped.exists() and not Path(own).exists():
+        if "://" not in place and shipped.exists() and not Path(located).exists():
             return str(shipped)
-    return own
+    return located
 
 
 class Settings(BaseSettings):
-    """The settings of a process. Its places are URIs or absolute paths: relative ones start at ``find_root()``."""
+    """The settings of a process. Places are URIs or absolute paths; relative paths start at ``find_root()``."""
 
-    # The text below each setting is its description in docs/reference/settings.md.
+    # The string below each setting is its description in docs/reference/settings.md.
     model_config = SettingsConfigDict(
         env_prefix="EXEMPLARS_", frozen=True, extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True
     )
@@ -165,7 +165,7 @@ class Settings(BaseSettings):
     replies_url: DatabaseUrl | None = None
     """The database of kept replies that all machines share: `postgresql://user:password@host:5432/name`. Unset, a
     SQLite file in `EXEMPLARS_CACHE_DIR`."""
-    # 64 bits, signed: what a database or a provider takes for a whole number.
+    # A signed integer of 64 bits, the range that databases and providers accept.
     seed: int = Field(default=0, ge=-(2**63), lt=2**63)
     """Another seed makes another plan."""
     synth_model: Name | None = None
@@ -240,31 +240,31 @@ class Settings(BaseSettings):
     and `make serve`."""
 
     def model_post_init(self, _: Any) -> None:
-        """Locates the places, once and for all."""
+        """Replace the places by their URIs or absolute paths."""
         for name in (*PLACES, "keys_file", "embedded_dir"):
             self._written[name] = getattr(self, name) or str(user_cache_path("exemplars") / "models")
             locate = _locate_shipped if name in SHIPPED else locate_own
             self.__dict__[name] = locate(self._written[name])
 
     def get_written(self, name: str) -> str:
-        """A place as it was set, for messages."""
+        """Return a place as the user wrote it, for messages."""
         return self._written[name]
 
     @property
     def replies_place(self) -> DatabaseUrl:
-        """The URL of the database that replies are kept in; the path after ``SQLITE`` is absolute, and as it is."""
+        """Return the URL of the database of kept replies; the path after ``SQLITE`` is absolute and not escaped."""
         given = self.replies_url.get_secret_value() if self.replies_url else f"{SQLITE}{self.cache_dir}/{REPLIES_FILE}"
         return SecretStr(SQLITE + locate_own(given.removeprefix(SQLITE)) if given.startswith(SQLITE) else given)
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
-        """The values allowed as a request's ``Host``: loopback, ``api_host`` and ``api_allowed_hosts``."""
+        """Return the values allowed as a request's ``Host``: loopback, ``api_host`` and ``api_allowed_hosts``."""
         named = [name.strip() for name in self.api_allowed_hosts.split(",")]
         return tuple(dict.fromkeys(name for name in (*LOOPBACK_NAMES, self.api_host, *named) if name))
 
 
 def read_settings() -> Settings:
-    """Reads the settings of this process.
+    """Read the settings of this process.
 
     Raises:
         DefinitionError: variables, or entries of an ``exemplars.toml``, are not allowed; the error names all of them.
@@ -280,9 +280,9 @@ def _name_variable(item: ErrorDetails) -> Problem:
     name, given = "_".join(str(part) for part in item["loc"]), str(item["input"])
     # An address may have a password before its @.
     is_secret = name.endswith(("_key", "alert_url", "replies_url")) or "@" in given
-    said = item["msg"].removeprefix("Value error, ")
+    message = item["msg"].removeprefix("Value error, ")
     place, written = "environment", f"EXEMPLARS_{name.upper()}"
     if given == str(_read_places().get(name)):
         place, written = str(find_root() / PROJECT_FILE), name
     shown = "a secret" if is_secret else repr(given if len(given) <= SHOWN else f"{given[:SHOWN]}…")
-    return Problem(place, None, written, shown, f"{said[:1].lower()}{said[1:]}")
+    return Problem(place, None, written, shown, f"{message[:1].lower()}{message[1:]}")

@@ -1,1 +1,1 @@
-"""The operating system: files, child processes, groups of asyncio tasks, and the context of log lines."""
+"""The operating system: files, processes, imports, groups of asyncio tasks, and the context of log lines."""

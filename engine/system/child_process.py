@@ -1,4 +1,4 @@
-"""Starts servers and commands as child processes of this one, and leaves none of them behind, whatever is killed.
+"""Start servers and commands as child processes, and leave none of them behind, even after a kill.
 
 A child serves until its standard input closes. That pipe closes when this process ends, even after ``kill -9``.
 """
@@ -22,7 +22,7 @@ STOP_SECONDS = 3.0
 
 
 class ChildServerError(Exception):
-    """The server did not start; ``lines`` is what it wrote to standard error, the message has the last of it."""
+    """The server did not start; ``lines`` are its lines on standard error, and the message has the last three."""
 
     def __init__(self, message: str, lines: Sequence[str] = ()) -> None:
         super().__init__("\n  ".join([f"{message}. Its last lines:", *lines[-3:]]) if lines else message)
@@ -30,13 +30,13 @@ class ChildServerError(Exception):
 
 
 def run_guarded(command: Sequence[str]) -> int:
-    """Runs a command and returns its exit code, or a negative number where a signal has killed it.
+    """Run a command and return its exit code, or a negative number if a signal killed it.
 
-    The command has to stop when its standard input closes: that is so after a signal, and when this process is gone,
-    even by ``kill -9``. What it leaves behind is killed (``leaving_no_process``).
+    The command must stop when its standard input closes. It closes after a signal, and when this process is gone, even
+    after ``kill -9``. Processes that the command leaves behind are killed (``leaving_no_process``).
     """
     with leaving_no_process():
-        # A session of its own: Ctrl-C goes to the whole foreground group, but the command is to stop in its own order.
+        # A new session: Ctrl-C goes to the whole foreground group, but the command must stop its parts in order.
         process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
         assert process.stdin is not None
         for number in SIGNALS:
@@ -46,25 +46,25 @@ def run_guarded(command: Sequence[str]) -> int:
 
 @contextmanager
 def leaving_no_process() -> Iterator[None]:
-    """Kills all that is left of what was started inside the block, also processes whose parent has ended before them.
+    """Kill all processes that the block started and left behind, even if their parents have ended.
 
-    That they become children of this process needs Linux: on other systems those in sessions of their own may be left.
+    On Linux, such orphans become children of this process. On other systems, orphans in other sessions may be left.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
         yield
     finally:
-        while left := _list_children():
-            for pid in left:
+        while pids := _list_children():
+            for pid in pids:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
 
 
 class ChildServer:
-    """A server that begins to start when this is made, so that this process can do other things meanwhile.
+    """A server that starts in the background as soon as this object is created.
 
-    As a context manager it stops it at the block's end.
+    As a context manager, it stops the server at the end of the block.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -80,10 +80,10 @@ class ChildServer:
         )
 
     def wait_for_address(self, start_seconds: float) -> str:
-        """Waits until the server listens.
+        """Wait until the server listens, and return the address that it prints.
 
         Raises:
-            ChildServerError: it ended, or printed no address within ``start_seconds``.
+            ChildServerError: the server ended, or printed no address within ``start_seconds``.
         """
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], start_seconds)
@@ -92,7 +92,7 @@ class ChildServer:
             return address
         message = f"it printed no address within {start_seconds:g} s"
         with suppress(subprocess.TimeoutExpired):
-            # Standard output is closed a little before the process has ended.
+            # Standard output closes a little before the process ends.
             message = f"it ended with exit code {self._process.wait(STOP_SECONDS if ready else 0)}"
         self._log.seek(0)
         raise ChildServerError(message, [line.strip() for line in self._log if line.strip()])
@@ -101,7 +101,7 @@ class ChildServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the server and wait until it is gone, killing it after ``STOP_SECONDS``."""
+        """End the server and wait until it is gone; kill it after ``STOP_SECONDS``."""
         self.leave()
         try:
             self._process.wait(STOP_SECONDS)
@@ -110,7 +110,7 @@ class ChildServer:
             self._process.wait()
 
     def leave(self) -> None:
-        """Tells the server to end, which it does by itself; nobody waits for it. A second call has no effect."""
+        """Tell the server to end, and do not wait for it. A second call has no effect."""
         for stream in (self._process.stdin, self._process.stdout, self._log):
             if stream is not None:
                 with suppress(OSError):
@@ -118,11 +118,11 @@ class ChildServer:
 
 
 def _list_children() -> list[int]:
-    """The children of this process, those that have ended too; none on a system without /proc."""
-    found = []
+    """Return the ids of this process's children, with ended ones; an empty list on a system without /proc."""
+    pids = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            # After the name, which may contain brackets: the state and the parent (proc(5)).
+            # The state and the parent follow the name, which may contain brackets (proc(5)).
             if int(stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]) == os.getpid():
-                found.append(int(stat.parent.name))
-    return found
+                pids.append(int(stat.parent.name))
+    return pids

@@ -1,7 +1,7 @@
-"""What tasks and threads need besides: fields for their log lines, and errors and ends that fit a run.
+"""Helpers for tasks and threads: fields for log lines, repetition, and errors and cancellation that suit a run.
 
-Fields such as run and cell are set where a step begins and read where a line is written. Each task has its own, and so
-has each thread that runs in a copy of its caller's context. Runs that share a process do not see each other's.
+A step sets fields such as run and cell at its beginning; log lines read them. Each task has its own fields, and so has
+each thread that runs in a copy of its caller's context. Runs that share a process do not see each other's fields.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _FIELDS: ContextVar[Mapping[str, object]] = ContextVar("exemplars.log_context", 
 
 @contextmanager
 def holding(variable: ContextVar[Result], value: Result) -> Iterator[None]:
-    """The variable has the value inside the block, and in tasks and threads started in it."""
+    """Set a variable for the block, and for tasks and threads started in it."""
     token = variable.set(value)
     try:
         yield
@@ -29,17 +29,17 @@ def holding(variable: ContextVar[Result], value: Result) -> Iterator[None]:
 
 
 def log_context(**fields: object) -> AbstractContextManager[None]:
-    """Adds fields to every log line that is written inside the block, or by tasks and threads started in it."""
+    """Add fields to every log line of the block, and of tasks and threads started in it."""
     return holding(_FIELDS, {**_FIELDS.get(), **fields})
 
 
 def add_log_context(**fields: object) -> None:
-    """Adds fields to the log lines of this task until its innermost ``log_context`` block ends."""
+    """Add fields to the log lines of this task until its innermost ``log_context`` block ends."""
     _FIELDS.set({**_FIELDS.get(), **fields})
 
 
 def read_log_context() -> Mapping[str, object]:
-    """The fields that a log line written now would carry."""
+    """Return the fields of a log line that is written now."""
     return _FIELDS.get()
 
 
@@ -47,13 +47,13 @@ def read_log_context() -> Mapping[str, object]:
 def repeating_in_thread(
     work: Callable[[], object], seconds: float, join_seconds: float | None = None
 ) -> Iterator[None]:
-    """Does something every so many seconds while the block runs, whatever keeps the event loop or the caller busy.
+    """Repeat a piece of work every ``seconds`` while the block runs, even if the event loop or the caller is busy.
 
-    The thread has a copy of its caller's context, as Prefect's client needs; to have it is slow, so it has it once.
+    The thread runs in a copy of its caller's context, as Prefect's client needs. The copy is slow, so it is made once.
 
     Args:
-        work: ends the repetition where it returns False.
-        join_seconds: for how long the end of the block waits for work under way; None: until that is done.
+        work: ends the repetition if it returns False.
+        join_seconds: how long the end of the block waits for running work; None: until the work is done.
     """
     stopping = threading.Event()
 
@@ -71,9 +71,9 @@ def repeating_in_thread(
 
 
 async def gather_or_cancel(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """Runs coroutines concurrently and returns their results in order.
+    """Run coroutines concurrently and return their results in order.
 
-    When one fails, the others are cancelled and awaited, and the first error is raised as itself. ``asyncio.TaskGroup``
+    When one fails, the others are cancelled and awaited, and the first error is raised unchanged. ``asyncio.TaskGroup``
     would raise an ``ExceptionGroup``, which hides the error's type, and callers decide by that type what to do.
     """
     try:
@@ -88,13 +88,13 @@ async def gather_or_cancel(coroutines: Iterable[Coroutine[Any, Any, Result]]) ->
 
 
 async def both_or_neither(one: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, Other]) -> tuple[Result, Other]:
-    """``gather_or_cancel`` for two coroutines that return different things."""
+    """Run two coroutines with results of different types, as ``gather_or_cancel`` does."""
     results: list[Any] = await gather_or_cancel([one, other])
     return results[0], results[1]
 
 
 class InTurn:
-    """Lets callers who come in any order go on one after the other, by their numbers from 0."""
+    """Orders callers by their numbers, from 0, however they arrive: one after the other."""
 
     def __init__(self) -> None:
         self._next = 0
@@ -102,7 +102,7 @@ class InTurn:
 
     @asynccontextmanager
     async def turn(self, number: int) -> AsyncIterator[None]:
-        """Has the block wait until all lower numbers have been through theirs."""
+        """Wait before the block until the blocks of all lower numbers have ended."""
         async with self._moved:
             await self._moved.wait_for(lambda: self._next == number)
         yield
@@ -112,9 +112,9 @@ class InTurn:
 
 
 async def cancel_once(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Awaits a coroutine and cancels it at most once, even if the caller is cancelled several times.
+    """Await a coroutine and cancel it at most once, even if the caller is cancelled several times.
 
-    httpx closes the connection of a cancelled request, but leaves it open when it is cancelled again while closing.
+    httpx closes the connection of a cancelled request, but leaves it open if it is cancelled again while closing.
     SIGTERM in a flow run causes that: it cancels every task, and each task group then cancels its own tasks again.
     """
     task = asyncio.create_task(coroutine)

@@ -1,6 +1,6 @@
-"""Opens, lists, reads and writes files by URI: a local path, or ``s3://`` and ``gs://`` through ``pyarrow.fs``.
+"""Open, list, read and write files by URI: a local path, or ``s3://`` and ``gs://`` through ``pyarrow.fs``.
 
-What is exported goes to a ``Target``, a file or folder that is there whole or not at all.
+An export goes to a ``Target``: a file or folder that is written completely or not at all.
 """
 
 import fcntl
@@ -20,18 +20,18 @@ from engine.errors import InputError, StoreError
 
 
 class OutsideFolderError(Exception):
-    """A path leads, through a symbolic link, out of the folder that it should lie in."""
+    """A path leads through a symbolic link out of its folder."""
 
 
-# How the name begins that a file has while it is written; whoever was killed meanwhile leaves it.
+# Prefix of a file's name while it is written. A process that is killed while writing leaves such a file.
 PART = ".part-"
 WHOLE_BYTES = 16 * 1024 * 1024
 
 
 def open_folder(uri: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a URI and the path inside it.
+    """Return the file system of a URI and the path inside it.
 
-    ``AWS_ENDPOINT_URL`` gives the address of an S3 server, or a query in the URI does
+    The address of an S3 server comes from ``AWS_ENDPOINT_URL``, or from a query in the URI
     (``s3://bucket/samples?endpoint_override=host:port&scheme=http``); further folders may be joined after the query.
 
     Raises:
@@ -52,7 +52,7 @@ def open_folder(uri: str) -> tuple[fs.FileSystem, str]:
 
 
 def read_inside(folder_uri: str, path: str) -> bytes:
-    """The whole content of a file inside a folder.
+    """Return the whole content of a file inside a folder.
 
     Raises:
         OutsideFolderError, FileNotFoundError: as ``locate_inside``.
@@ -62,10 +62,10 @@ def read_inside(folder_uri: str, path: str) -> bytes:
 
 
 def locate_inside(folder_uri: str, path: str, or_folder: bool = False) -> str:
-    """The path or URI of a file inside a folder; a link that leads out of the folder is refused.
+    """Return the path or URI of a file inside a folder. A link that leads out of the folder is refused.
 
     Args:
-        or_folder: whether a folder will do as well.
+        or_folder: accept a folder, too.
 
     Raises:
         OutsideFolderError: the path resolves to a place outside the folder.
@@ -75,7 +75,7 @@ def locate_inside(folder_uri: str, path: str, or_folder: bool = False) -> str:
         try:
             folder, file = Path(folder_uri).resolve(), (Path(folder_uri) / path).resolve()
         except RuntimeError:
-            # Links that lead in a circle.
+            # The links form a circle.
             raise OutsideFolderError(path) from None
         if not file.is_relative_to(folder):
             raise OutsideFolderError(path)
@@ -85,13 +85,13 @@ def locate_inside(folder_uri: str, path: str, or_folder: bool = False) -> str:
 
 
 def list_folders(uri: str) -> list[str]:
-    """The names of the folders directly below a URI, sorted; empty if there is no such folder."""
+    """Return the sorted names of the folders directly below a URI; empty if the URI does not exist."""
     infos = list_below(*open_folder(uri))
     return sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
 
 
 def list_below(filesystem: fs.FileSystem, path: str, recursive: bool = False) -> list[fs.FileInfo]:
-    """The files and folders below a path; empty if there is no such folder.
+    """Return the files and folders below a path; empty if the path does not exist.
 
     Raises:
         OSError, pa.ArrowException: the folder cannot be listed.
@@ -106,7 +106,7 @@ def list_below(filesystem: fs.FileSystem, path: str, recursive: bool = False) ->
 
 
 def find_files(uri: str, paths: Sequence[str]) -> list[str]:
-    """Of some paths below a URI those of files, in the order given.
+    """Return the paths below a URI that are files, in the order given.
 
     Raises:
         StoreError: the folder cannot be read.
@@ -120,7 +120,7 @@ def find_files(uri: str, paths: Sequence[str]) -> list[str]:
 
 
 def read_bytes(uri: str) -> bytes:
-    """The whole content of one file.
+    """Return the whole content of one file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -137,7 +137,7 @@ def read_bytes(uri: str) -> bytes:
 
 
 def open_whole(uri: str) -> pa.NativeFile:
-    """Opens a file, and reads a small one whole: else each column of each row group is a request to an object store.
+    """Open a file. A small file is read at once: otherwise each column of each row group would be one request.
 
     Raises:
         OSError, pa.ArrowException: the file cannot be opened.
@@ -151,7 +151,7 @@ def open_whole(uri: str) -> pa.NativeFile:
 
 
 def replace_file(uri: str, content: bytes) -> None:
-    """Writes a file, replacing any that is there; a reader sees the old content or the new, never a part of either.
+    """Write a file, replacing an existing one. A reader sees the old content or the new, never a part of either.
 
     Raises:
         StoreError: the file cannot be written.
@@ -163,14 +163,14 @@ def replace_file(uri: str, content: bytes) -> None:
 
 
 def write_whole(uri: str, content: bytes) -> None:
-    """Writes one file so that no reader sees a part of it; on a local disk it is also synced against power loss.
+    """Write one file so that no reader sees a part of it. On a local disk it is also synced against power loss.
 
     Raises:
         OSError, pa.ArrowException: the file cannot be written.
     """
     filesystem, path = open_folder(uri)
     if not isinstance(filesystem, fs.LocalFileSystem):
-        # By default Arrow compresses what is written to a name that ends in .zst, and this content already is.
+        # By default Arrow compresses files with a name that ends in .zst, but this content is already compressed.
         with filesystem.open_output_stream(path, compression=None) as stream:
             stream.write(content)
         return
@@ -190,7 +190,7 @@ def write_whole(uri: str, content: bytes) -> None:
 
 
 def delete_file(uri: str) -> None:
-    """Deletes a file, if it is there.
+    """Delete a file, if it exists.
 
     Raises:
         OSError, pa.ArrowException: it cannot be deleted.
@@ -201,12 +201,12 @@ def delete_file(uri: str) -> None:
 
 
 def is_part(path: str) -> bool:
-    """Whether a file was left by ``write_whole`` in a process that was killed."""
+    """Return whether a file was left by ``write_whole`` in a process that was killed."""
     return path.rpartition("/")[2].startswith(PART)
 
 
 def sync(path: Path) -> None:
-    """Writes a file or a folder through to the disk."""
+    """Sync a file or a folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -216,9 +216,9 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def lock_folder(filesystem: fs.FileSystem, path: str) -> Iterator[None]:
-    """Locks a folder for one writer, on a local disk.
+    """Lock a folder on a local disk for one writer.
 
-    An object store has no locks, and some disks have none (NFS does not lock folders): there only the model's lease
+    Object stores have no locks, and some disks have none (NFS does not lock folders): there only the model's lease
     keeps two writers apart.
     """
     if not isinstance(filesystem, fs.LocalFileSystem):
@@ -235,11 +235,11 @@ def lock_folder(filesystem: fs.FileSystem, path: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an export goes.
+    """The file or folder that an export writes.
 
-    ``entries`` is the pattern of the paths in a folder that an export writes, None if it writes a single file.
-    ``force`` replaces what an earlier export has left: a file, or a folder with nothing else in it. ``option`` is what
-    the place is given as, for messages.
+    ``entries`` is the pattern of the paths in a folder that an export writes; None if it writes a single file.
+    ``force`` replaces an earlier export: a file, or a folder with nothing else in it. ``option`` is the command's
+    option for the place, for messages.
     """
 
     place: Path
@@ -248,10 +248,10 @@ class Target:
     option: str = "--to"
 
     def check(self) -> None:
-        """Checks the place before anything is read.
+        """Check the place before anything is read.
 
         Raises:
-            InputError: something is there that is not to be replaced, or there is no folder to write to.
+            InputError: something there must not be replaced, or there is no folder to write to.
         """
         kind = "file" if self.entries is None else "folder"
         why = None
@@ -262,14 +262,14 @@ class Target:
             if not self.force:
                 why = f"{self.place} exists, and an earlier export is replaced with --force only"
             elif is_folder == (self.entries is None):
-                why = f"{self.place} is no {kind}, and what this format makes is one"
+                why = f"{self.place} is no {kind}, and this format writes a {kind}"
             elif other := self._find_other():
                 why = f"{self.place} holds {other}, which no export of this format wrote, so it is not replaced"
         if why is not None:
             raise InputError(f"{why}. Give a new {kind} as {self.option}")
 
     def _find_other(self) -> str | None:
-        """What lies in the folder at the place that no export of this format wrote; None if nothing does."""
+        """Return a path in the folder that no export of this format wrote; None if there is none."""
         if self.entries is None:
             return None
         names = (path.relative_to(self.place).as_posix() for path in sorted(self.place.rglob("*")))
@@ -277,12 +277,11 @@ class Target:
 
     @contextmanager
     def making(self) -> Iterator[Path]:
-        """Gives the place to write to, an empty folder or no file as yet; what stands there is then moved to its place.
-
-        Whatever ends the block early, nothing is left.
+        """Yield a temporary path to write to: an empty folder, or a file yet to create. Its content then moves to the
+        place. If the block fails, nothing is left.
 
         Raises:
-            InputError: as ``check``. StoreError: it cannot be written.
+            InputError: as ``check``. StoreError: the place cannot be written.
         """
         part = self.place.with_name(f".export-{secrets.token_hex(4)}")
         try:
@@ -295,10 +294,10 @@ class Target:
                 shutil.rmtree(self.place)
             part.rename(self.place)
         except (OSError, pa.ArrowException) as error:
-            said = getattr(error, "strerror", None) or str(error)
+            reason = getattr(error, "strerror", None) or str(error)
             raise StoreError(
-                f"{self.place} cannot be written: {said}. Free space or permit writing there, or give another "
-                f"{self.option}. Nothing of it was left"
+                f"{self.place} cannot be written: {reason}. Free space or permit writing there, or give another "
+                f"{self.option}. Nothing was left there"
             ) from error
         finally:
             if self.entries is None:
@@ -308,7 +307,7 @@ class Target:
 
 
 def _move_query(uri: str) -> str:
-    """Moves the query of a URI to its end, and adds ``allow_delayed_open`` for S3 unless the query has it.
+    """Return a URI with its query at the end, and with ``allow_delayed_open`` for S3 unless the query has it.
 
     Without that option Arrow uploads even a small file in parts instead of in one request.
     """

@@ -1,4 +1,4 @@
-"""Imports large packages in less time."""
+"""Import large packages in less time."""
 
 import gc
 import importlib
@@ -11,11 +11,11 @@ from typing import Any
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Has the block import without a look for garbage, which imports make hardly any of.
+    """Turn off garbage collection while the block imports; imports make hardly any garbage.
 
-    Python looks through all objects each time their number has grown by a quarter: a sixth of the time in which
-    Prefect, litellm or Great Expectations is imported. Where something was imported, all that is there at the end
-    stays, and is never looked through again.
+    Python scans all objects each time their number has grown by a quarter. That is a sixth of the time to import
+    Prefect, litellm or Great Expectations. If the block imported something, all objects at its end are frozen: they are
+    kept, and never scanned again.
     """
     collects, before = gc.isenabled(), len(sys.modules)
     gc.disable()
@@ -30,10 +30,10 @@ def importing() -> Iterator[None]:
 
 @contextmanager
 def importing_when_used(*names: str) -> Iterator[None]:
-    """Has modules that are imported in the block be loaded when something of them is used, which may be never.
+    """Delay the loading of modules that the block imports until an attribute of them is used, which may be never.
 
-    Meanwhile no other thread may import: it would get the stand-ins. ``importlib.util.LazyLoader`` loads modules at the
-    second ``import``, which reads their ``__spec__``.
+    No other thread may import during the block: it would get the placeholders. ``importlib.util.LazyLoader`` is no
+    alternative: it loads a module at the second ``import``, which reads its ``__spec__``.
     """
     later = {name: _Later(name) for name in names if name not in sys.modules}
     sys.modules.update(later)
@@ -45,7 +45,7 @@ def importing_when_used(*names: str) -> Iterator[None]:
 
 
 class _Later(ModuleType):
-    """Stands for the module of its name."""
+    """A placeholder for the module of its name."""
 
     def leave(self) -> None:
         if sys.modules.get(self.__name__) is self:

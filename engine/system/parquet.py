@@ -1,4 +1,4 @@
-"""Reads Parquet files on the calling thread alone, so that the interpreter may end right after a read.
+"""Read Parquet files on the calling thread alone, so that the interpreter may end right after a read.
 
 By default, pyarrow reads ahead on threads of its own. After the read has returned, such a thread may still hold the
 last reference to the ``bytes`` or the Python file. If the interpreter ends first, the process aborts or hangs:
@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 
 
 def open_parquet(source: Any, **options: Any) -> pq.ParquetFile:
-    """Open a Parquet file whose damaged pages are errors. Every read from it passes ``use_threads=False``.
+    """Open a Parquet file. Damaged pages raise errors. Every read from it must pass ``use_threads=False``.
 
     Args:
         source: a path, an Arrow file, a binary Python file, or the file's bytes.
-        options: those of ``pyarrow.parquet.ParquetFile``.
+        options: options of ``pyarrow.parquet.ParquetFile``.
 
     Raises:
         OSError, pa.ArrowException: the file cannot be read, or is not Parquet.

@@ -1,7 +1,7 @@
-"""Runs heavy Python work in a second process, so that work which holds the GIL does not stop the runs in this one.
+"""Run heavy Python work in a second process, so that work that holds the GIL does not stop the runs in this one.
 
-The two exchange pickles over a pair of sockets. What ``multiprocessing`` spawns, as a library's pool of processes does,
-cannot be used: it imports the program's main module again, which may have no ``__main__`` guard.
+The two exchange pickles over a pair of sockets. Processes that ``multiprocessing`` spawns, as a library's process pool
+does, cannot be used: they import the program's main module again, which may have no ``__main__`` guard.
 """
 
 import asyncio
@@ -30,43 +30,43 @@ PR_SET_PDEATHSIG = 1
 
 
 class Executor(Protocol):
-    """Does a work that holds Python's lock for long: in a worker process, or here."""
+    """Runs work that holds Python's lock for long, in a worker process or in this one."""
 
     async def __call__(self, work: Callable[[], Result]) -> Result:
-        """What the work gives or raises; the work, its result and its error can be pickled."""
+        """Return the work's result or raise its error; the work, its result and its error can be pickled."""
 
 
 async def run_here(work: Callable[[], Result]) -> Result:
-    """Does a work in this process, on a thread: for a run that has no worker, whose calls go on meanwhile."""
+    """Run work on a thread of this process, for a run without a worker. The run's calls continue during the work."""
     return await asyncio.to_thread(work)
 
 
-# What kills a child process, and the pipe to it.
+# A function that kills a child process, and the pipe to the process.
 Child = tuple[Callable[[], object], "Connection[Any, Any]"]
 
 
 class WorkerProcess:
-    """A process that ends with the ``with`` block, and with this process, even if killed.
+    """A process that ends with the ``with`` block, and with this process, even after a kill.
 
     Args:
         warn: called with a sentence, from another thread, when the process dies.
-        prepare: the first work, such as slow imports: it begins at once, and only the next work waits for it.
-        child: the process, which ``fork_worker`` has made; None starts one.
+        prepare: the first work, such as slow imports. It begins at once, and only the next work waits for it.
+        child: a process from ``fork_worker``; None starts a new one.
     """
 
     def __init__(self, warn: Callable[[str], None], prepare: Callable[[], object], child: Child | None = None) -> None:
         self._warn = warn
         self._child = child
         self._closed = False
-        # One piece of work at a time. It goes on if its caller is cancelled, so that nobody gets another's answer.
+        # One piece of work at a time. It continues if its caller is cancelled, so nobody gets another caller's answer.
         self._thread = ThreadPoolExecutor(1, "worker-process")
         self._thread.submit(self._run, prepare)
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """Returns or raises what the work does, any callable without arguments that can be pickled, like its outcome.
+        """Run work in the process, and return its result or raise its error. All three can be pickled.
 
-        If the process dies, the work is done in this process, and the next call starts a new one. It is done on the
-        event loop's thread, since it may import what code of other threads must not meet half loaded.
+        If the process dies, the work runs in this process, and the next call starts a new one. It then runs on the
+        event loop's thread, because it may import modules that other threads must not see half loaded.
         """
         return (await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work))()
 
@@ -74,16 +74,16 @@ class WorkerProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Kills the process, even in the middle of its work; whoever waits for that gets a ``BrokenPipeError``."""
+        """Kill the process, even during its work; a caller that waits for the work gets a ``BrokenPipeError``."""
         self._closed = True
         self._kill()
         self._thread.shutdown(wait=False)
 
     def _run(self, work: Callable[[], Result]) -> Callable[[], Result]:
-        """Returns what gives the work's result: the work itself if the process died."""
+        """Return a callable that gives the work's result; if the process died, the work itself."""
         try:
             self._child = self._child or (None if self._closed else _start())
-            # Looked at once more: what is closed from here on has a child to kill.
+            # Check again: if the worker was closed while the child started, nobody else kills the child.
             if self._closed or self._child is None:
                 raise BrokenPipeError("The worker process is closed")
             self._child[1].send(work)
@@ -108,20 +108,19 @@ class WorkerProcess:
 
 
 def fork_worker() -> Child | None:
-    """Forks a worker off this process, which shares the memory of what is imported by now, and need not import it.
+    """Fork a worker from this process. It shares the memory of modules that are already imported.
 
     Returns:
-        None where that is not safe, since this process has threads of Python's, no standard streams, or the system is
-        not Linux.
+        None if a fork is not safe: this process has Python threads or no standard streams, or the system is not Linux.
     """
-    # A process that was started without them has other files in their places.
+    # A process that was started without standard streams has other files at their descriptors.
     has_streams = None not in (sys.stdin, sys.stdout, sys.stderr)
     if sys.platform != "linux" or threading.active_count() > 1 or not has_streams:
         return None
     ours, theirs = Pipe()
     process = get_context("fork").Process(target=_serve_forked, args=(theirs,), daemon=True)
     with theirs, warnings.catch_warnings():
-        # Of threads that are not Python's: Arrow's allocator has one, and is made for forks.
+        # Python warns about threads that are not its own: Arrow's allocator has one, and it is made for forks.
         warnings.simplefilter("ignore", DeprecationWarning)
         process.start()
 
@@ -133,11 +132,11 @@ def fork_worker() -> Child | None:
 
 
 def _serve_forked(pipe: "Connection[Any, Any]") -> None:
-    """Serves, and ends with its parent."""
+    """Serve until the parent ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # What it does first is wanted after the server and the parent's imports: ten calls took 11.9 s, and 12.6 without.
+    # The server and the parent's imports are needed first: ten calls took 11.9 s, and 12.6 s without this.
     os.nice(5)
-    # What stops a whole group of processes is the parent's to hear, which then ends this one.
+    # The parent handles signals that stop a whole process group, and then ends this process.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     os.dup2(STDERR, STDOUT)
@@ -147,7 +146,7 @@ def _serve_forked(pipe: "Connection[Any, Any]") -> None:
 def _start() -> Child:
     ours, theirs = Pipe()
     with theirs:
-        # In a session of its own: Ctrl-C is this process's to hear. What a library prints there goes to stderr.
+        # In a new session, so that only this process gets Ctrl-C. Whatever a library prints there goes to stderr.
         command = [sys.executable, "-m", __name__]
         process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=STDERR, start_new_session=True)
 
@@ -159,7 +158,7 @@ def _start() -> Child:
 
 
 def serve(pipe: "Connection[Any, Any]") -> None:
-    """The process's main loop: does one piece of work after another, until the other end is closed."""
+    """Run one piece of work after another, until the other end of the pipe is closed."""
     with suppress(EOFError, OSError):
         while True:
             work = pipe.recv_bytes()
@@ -172,12 +171,12 @@ def serve(pipe: "Connection[Any, Any]") -> None:
 
 
 def _pack(error: Exception) -> bytes:
-    """An error as an answer, with the place where it was raised; one that cannot be pickled as a ``RuntimeError``."""
+    """Return an error, with its traceback, as an answer; as a ``RuntimeError`` if it cannot be pickled."""
     place = traceback.format_exc()
     error.add_note(place)
     try:
         answer = pickle.dumps((False, error))
-        # What was just written here: whether the other end can read it.
+        # Check that the other end can read the answer.
         pickle.loads(answer)  # noqa: S301
     except Exception:
         answer = pickle.dumps((False, RuntimeError(place)))
