@@ -1,1 +1,1 @@
-"""What one run needs of Prefect: its lease, labels and events, its resources, its rounds, and what it comes to."""
+"""One run in Prefect: its lease, labels and events, its resources, its rounds and its outcome."""

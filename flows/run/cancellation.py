@@ -1,4 +1,4 @@
-"""Watches, for all runs of this process, whether somebody has ended one of them; their worker may be gone."""
+"""Watch whether somebody has ended one of this process's runs; the worker that would end it may be gone."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -17,18 +17,18 @@ from engine.errors import RunInterruptedError
 from engine.system.concurrency import repeating_in_thread
 from flows.run.labels import AGAIN
 
-# A run that is cancelled must make no more calls after 5 s (issue 5). Its worker hears of that by an event, and took
-# 3.9 s to end it; a worker that is gone never does. So the run looks for itself.
+# A cancelled run must make no more calls after 5 s (issue 5). Its worker learns of that by an event, and took 3.9 s to
+# end it; a worker that is gone never does. So the run checks its own state.
 CHECK_SECONDS = 2.0
 JOIN_SECONDS = 5.0
-# What a run is told to stop with.
+# Receives the error that stops a run.
 OnEnd = Callable[[BaseException], object]
 Explain = Callable[[State | None], BaseException | None]
 
 
 @dataclass(eq=False)
 class CancellationWatcher:
-    """Asks Prefect about all watched runs at once, in a thread of its own: a step may compute for a minute."""
+    """Asks Prefect about all watched runs at once, in a separate thread: a step may compute for a minute."""
 
     _client: SyncPrefectClient
     _watched: dict[UUID, tuple[OnEnd, Explain]] = field(default_factory=dict)
@@ -36,15 +36,15 @@ class CancellationWatcher:
 
     @contextmanager
     def watching(self, run_id: UUID, on_end: OnEnd, explain: Explain | None = None) -> Iterator[None]:
-        """Inside the block ``on_end`` is called once, in the block's event loop, when somebody has ended the run.
+        """Call ``on_end`` once, in the block's event loop, if somebody ends the run during the block.
 
         Args:
-            explain: which states count as an end, as the error to report; None: ``explain_end``.
+            explain: returns the error to report for a state that counts as an end; None: ``explain_end``.
         """
         loop = asyncio.get_running_loop()
 
         def call(error: BaseException) -> None:
-            # A loop that is closed has no run any more.
+            # A closed loop has no run to stop.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(on_end, error)
 
@@ -57,21 +57,21 @@ class CancellationWatcher:
             self._watched.pop(run_id, None)
 
     def notify(self, run_id: UUID, error: BaseException) -> None:
-        """Reports an error to a watched run, from whichever thread; nothing where it has been told one."""
-        if (found := self._watched.pop(run_id, None)) is not None:
-            found[0](error)
+        """Report an error to a watched run, from any thread. A second error is ignored."""
+        if (callbacks := self._watched.pop(run_id, None)) is not None:
+            callbacks[0](error)
 
     def stop_all(self, error: BaseException) -> None:
-        """Reports an error to all watched runs, and to those that are watched from now on, which stops them."""
+        """Stop all watched runs, and all runs watched from now on, with an error."""
         self._all_stopped = error
         for run_id in list(self._watched):
             self.notify(run_id, error)
 
     @contextmanager
     def open(self) -> Iterator["CancellationWatcher"]:
-        """The watcher, which asks Prefect every ``CHECK_SECONDS`` inside the block."""
+        """Ask Prefect every ``CHECK_SECONDS`` during the block, and yield the watcher."""
         with ExitStack() as stack:
-            # It asks once: where Prefect does not answer the next look will tell.
+            # No retries: if Prefect does not answer, the next check asks again.
             with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
                 stack.enter_context(repeating_in_thread(self._check_runs, CHECK_SECONDS, JOIN_SECONDS))
             yield self
@@ -80,18 +80,18 @@ class CancellationWatcher:
         watched = dict(self._watched)
         if not watched:
             return
-        wanted = FlowRunFilter(id={"any_": list(watched)})
+        run_filter = FlowRunFilter(id={"any_": list(watched)})
         with suppress(httpx.HTTPError, PrefectException):
-            for run in self._client.read_flow_runs(flow_run_filter=wanted):
+            for run in self._client.read_flow_runs(flow_run_filter=run_filter):
                 error = watched[run.id][1](run.state)
                 if error is not None:
                     self.notify(run.id, error)
 
 
 def explain_end(state: State | None) -> RunInterruptedError | Abort | None:
-    """Why a run whose process goes on must stop, by its state in Prefect; None where it may go on.
+    """Return the error that must stop a running process, by its run's state in Prefect; None if it may continue.
 
-    A run that was cancelled, or that was silent for so long that it was taken for dead, must attach nothing.
+    A run that was cancelled, or that was silent for so long that it counted as dead, must attach nothing.
     """
     if state is not None and state.is_cancelling():
         return RunInterruptedError(f"The run was cancelled. {AGAIN}")
@@ -101,8 +101,8 @@ def explain_end(state: State | None) -> RunInterruptedError | Abort | None:
 
 
 def explain_cancelled(state: State | None) -> RunInterruptedError | None:
-    """Why a run must stop, by the state of its parent: only where the parent was cancelled. A parent that has died is
-    no reason for its children on other machines to stop.
+    """Return the error that must stop a run if its parent was cancelled, else None. A dead parent does not stop its
+    children on other machines.
     """
     if state is not None and (state.is_cancelling() or state.is_cancelled()):
         return RunInterruptedError(f"The run that handed this one out was cancelled. {AGAIN}")

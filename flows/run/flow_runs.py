@@ -1,4 +1,4 @@
-"""Flow runs of the main job as the HTTP API sees them, read from Prefect's answers."""
+"""Read flow runs of the main job from Prefect's answers, as the HTTP API shows them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ STATUSES: Mapping[str, Status] = {
     "CANCELLED": "cancelled",
 }
 ENDED_TYPES = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-# Prefect's server and the HTTP API may stand on hosts whose clocks differ a little.
+# The clocks of the hosts of Prefect's server and the HTTP API may differ a little.
 DUE_MARGIN = timedelta(seconds=5)
 PAGE = 200
 
@@ -36,8 +36,8 @@ PAGE = 200
 class Run:
     """One flow run of the main job.
 
-    ``live`` says that it has, or may take, its model's lease (docs/decisions/009-http.md), ``over`` that it has
-    ended. A run that is scheduled for later, or suspended until a person has spoken, is neither.
+    ``live``: the run has its model's lease, or may take it (docs/decisions/009-http.md). ``over``: the run has ended.
+    A run that is scheduled for later, or suspended until a person decides, is neither.
     """
 
     run_id: str
@@ -54,38 +54,38 @@ class Run:
 
     @property
     def holds(self) -> bool:
-        """Whether its labels say that it holds the model's lease."""
+        """Return whether its labels say that it holds the model's lease."""
         return self.labels is not None and bool(self.labels.lease_id)
 
     @property
     def counts(self) -> bool:
-        """Whether it counts as an operation on the model: a run that was turned away at once, since another held the
-        lease, does not.
+        """Return whether it counts as an operation on the model. A run that was refused at once, because another run
+        held the lease, does not.
         """
         return self.labels is not None or self.status != "cancelled" or self.started_at is None
 
     @property
     def begun_at(self) -> datetime:
-        """When it took the lease; for a run that never held it, when it ended."""
+        """Return when it took the lease; for a run that never held the lease, when it ended."""
         if self.labels is not None:
             return self.labels.leased_at
         return self.ended_at or datetime.min.replace(tzinfo=UTC)
 
-    def uses_effort(self, own: Effort | None) -> str:
-        """The effort that it uses on a model whose own default is ``own``."""
-        return self.effort or own or DEFAULT_EFFORT
+    def uses_effort(self, default: Effort | None) -> str:
+        """Return the run's effort, on a model with this ``default`` of its own."""
+        return self.effort or default or DEFAULT_EFFORT
 
 
-async def read_runs(client: PrefectClient, wanted: FlowRunFilter) -> list[FlowRun]:
-    """All flow runs that fit a filter, however many there are: Prefect gives them in pages."""
-    found: list[FlowRun] = []
-    while page := await client.read_flow_runs(flow_run_filter=wanted, limit=PAGE, offset=len(found)):
-        found += page
-    return found
+async def read_runs(client: PrefectClient, run_filter: FlowRunFilter) -> list[FlowRun]:
+    """Return all flow runs that match a filter, from all pages of Prefect's answers."""
+    runs: list[FlowRun] = []
+    while page := await client.read_flow_runs(flow_run_filter=run_filter, limit=PAGE, offset=len(runs)):
+        runs += page
+    return runs
 
 
 def read_run(answer: Mapping[str, Any], now: datetime) -> Run:
-    """The run of one object of Prefect's ``/flow_runs`` answers."""
+    """Return the run of one object of Prefect's ``/flow_runs`` answers."""
     parameters = answer.get("parameters") or {}
     state_type = str(answer.get("state_type"))
     begins = read_time(answer.get("expected_start_time"))
@@ -98,7 +98,7 @@ def read_run(answer: Mapping[str, Any], now: datetime) -> Run:
         status=STATUSES.get(state_type, "queued"),
         live=state_type in LIVE_TYPES and due and (answer.get("state_name") != SUSPENDED),
         over=state_type in ENDED_TYPES,
-        # Prefect gives a start also to what was ended before it began.
+        # Prefect also gives a start time to a run that was ended before it began.
         started_at=read_time(answer.get("start_time")) if answer.get("run_count") else None,
         ended_at=read_time(answer.get("end_time")),
         message=str((answer.get("state") or {}).get("message") or ""),
@@ -107,18 +107,18 @@ def read_run(answer: Mapping[str, Any], now: datetime) -> Run:
 
 
 def choose_operation(live: Sequence[Run], ended: Iterable[Run]) -> Run | None:
-    """The run that holds the model's lease, else one that may take it, else the newest that has ended."""
+    """Return the run that holds the model's lease, else a run that may take it, else the newest ended run."""
     if live:
         return next((run for run in live if run.holds), live[-1])
     return max((run for run in ended if run.counts), key=lambda run: run.begun_at, default=None)
 
 
 def read_time(value: object) -> datetime | None:
-    """A moment of Prefect's answers, in UTC."""
+    """Return a time of Prefect's answers, in UTC."""
     return datetime.fromisoformat(value).astimezone(UTC) if isinstance(value, str) and value else None
 
 
 def _read_handle(tags: Iterable[str], parameters: Mapping[str, Any]) -> str:
-    """By its tag; a run of the UI or of a schedule that has not begun has only the parameter."""
+    """Return the handle of the tag, else of the parameter: a run not yet begun, of UI or schedule, has no tag."""
     tagged = (tag.removeprefix("model:") for tag in tags if tag.startswith("model:"))
     return next(tagged, str(parameters.get("handle") or ""))

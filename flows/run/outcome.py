@@ -1,4 +1,4 @@
-"""What a run comes to: its stamp, its result, and the state that its flow run ends in."""
+"""The outcome of a run: its stamp, its result, and the final state of its flow run."""
 
 import logging
 import time
@@ -49,9 +49,9 @@ QUOTED_CHARS = 240
 
 @asynccontextmanager
 async def observe_run(handle: str, synth_type: str, effort: str | None) -> AsyncIterator[None]:
-    """Has the log lines of the run inside the block say whose they are, and logs how it has ended.
+    """Add the run's id and parameters to the log lines of the block, and log its outcome at the end.
 
-    That is ``attached``, what the block has added to the log context as ``outcome``, or the name of what it raised.
+    The outcome is ``attached``, the field ``outcome`` that the block added to the log context, or an error's name.
     """
     set_up_logs(read_settings().log_format)
     begun = time.monotonic()
@@ -65,68 +65,68 @@ async def observe_run(handle: str, synth_type: str, effort: str | None) -> Async
             raise
         finally:
             seconds = round(time.monotonic() - begun, 3)
-            told = {"outcome": outcome, "seconds": seconds}
-            LOGGER.info("The run has ended as %s after %.1f s", outcome, seconds, extra=told)
+            extra = {"outcome": outcome, "seconds": seconds}
+            LOGGER.info("The run has ended as %s after %.1f s", outcome, seconds, extra=extra)
 
 
 async def end_in_state(handle: str, work: Awaitable[RunResult], is_reviewer: bool = False) -> State[Any]:
-    """The state that a flow run ends in; it carries the result, or the error to raise, for whoever calls the flow.
+    """Return the final state of a flow run, with the result or the error for the caller of the flow.
 
     Args:
-        is_reviewer: whether it is there to end a set, so that it is complete where it has rejected one.
+        is_reviewer: the run decides on a proposed set, so it is complete if it rejected the set.
     """
     try:
         result = await work
     except (ModelBusyError, RunInterruptedError) as error:
         return Cancelled(message=str(error), data=error)
     except SharedBudgetError as error:
-        # It is the backfill that stopped it; a run's own limit is its failure.
+        # The backfill stopped this run, so it did not fail; a run that reaches its own limit fails.
         return Cancelled(name=STOPPED_AT_LIMIT, message=str(error), data=error)
     except GateError as error:
         return Failed(message=str(error).partition("\n")[0], data=error)
     except ExemplarsError as error:
-        said = f"{capitalise(NOTHING_ATTACHED)}\n\n{escape(' '.join(str(error).split()))}"
-        await show_page(get_run_id(), "verdict", write_error(handle, str(error)), said)
+        summary = f"{capitalise(NOTHING_ATTACHED)}\n\n{escape(' '.join(str(error).split()))}"
+        await show_page(get_run_id(), "verdict", write_error(handle, str(error)), summary)
         return Failed(message=str(error), data=error)
     if result.status == "rejected" and not is_reviewer:
         return Cancelled(message=capitalise(result.headline))
-    # The state's message is what the UI shows of it first.
+    # The UI shows the state's message first.
     return Completed(message=capitalise(result.headline), data=result)
 
 
 async def report(
     rounds: Rounds, verdict: Verdict, stored: StoredSet, estimate: Estimate, budget: RunBudget, api_url: str | None
 ) -> None:
-    """Step 8: puts the verdict on the run page as markdown, with a link to the report where there is an HTTP API.
+    """Step 8: put the verdict on the run page as markdown, with a link to the report if there is an HTTP API.
 
-    Not a task: an artifact that a task makes hangs on the task, one click further away from whoever looks at the run.
+    Not a task: the artifact of a task is shown on the task's page, one click away from the run's page.
     """
     headline, sentence = describe_verdict(rounds, verdict)
     page = write_page(rounds, verdict, stored, estimate, budget, api_url)
-    # As paragraphs of their own: a card shows the first words of each.
+    # Two paragraphs: a card shows the first words of each.
     await show_page(stored.run_id, "verdict", page, f"{capitalise(headline)}\n\n{escape(sentence)}")
 
 
 def get_run_id() -> str:
-    """The id of the flow run that this is called in."""
+    """Return the id of the current flow run."""
     return str(flow_run.get_id())
 
 
 def make_stamp(job: Job) -> RunStamp:
-    """What all rows of this run have in common; the moment is the flow run's first expected start."""
+    """Return the fields that all rows of this run share. Their time is the flow run's first expected start."""
     moment = flow_run.get_scheduled_start_time() or datetime.now(UTC)
     created_at = datetime.fromisoformat(str(moment)).astimezone(UTC)
     return RunStamp(get_run_id(), job.model.handle, job.synth_type, job.level.effort, created_at)
 
 
 def find_complete(settings: Settings, job: Job) -> RunResult:
-    """The result of a run that was to fill up where there is nothing to fill; what it was to replace is detached.
+    """Return the result of a run that fills up, if no exemplar is missing. Detach the sets that it was to replace.
 
     Raises:
         StoreError: some set cannot be detached.
     """
-    wanted = job.level.exemplars_per_pole
-    headline = f"nothing is lacking: {job.model.handle} has {count_noun(wanted, 'exemplar')} or more of each pole"
+    quota = job.level.exemplars_per_pole
+    headline = f"nothing is lacking: {job.model.handle} has {count_noun(quota, 'exemplar')} or more of each pole"
     sets = list_sets(settings.samples_uri, job.model.handle, choose_pool(job.synth_type))
     older = [stored for stored in sets if stored.run_id in job.model.replaces]
     with emitting_removals(older):
@@ -135,12 +135,12 @@ def find_complete(settings: Settings, job: Job) -> RunResult:
     headline += f"; {describe_sets(older)} made for an older definition went" if older else ""
     get_run_logger().info("%s. Nothing is asked", capitalise(headline))
     add_log_context(outcome="not_needed")
-    return RunResult(get_run_id(), "not_needed", "", "", wanted, {}, headline=headline)
+    return RunResult(get_run_id(), "not_needed", "", "", quota, {}, headline=headline)
 
 
 def finish_replacing(stored: StoredSet) -> None:
-    """Detaches what a set has replaced as it was attached. A store that fails now leaves that to the model's next run:
-    no reader of ours sees it any more.
+    """Detach the sets that an attached set replaced. If the store fails now, the model's next run does it: no reader of
+    ours sees the replaced sets any more.
     """
     if not stored.replaces:
         return
@@ -151,41 +151,41 @@ def finish_replacing(stored: StoredSet) -> None:
             for line in detach_replaced(replaced):
                 logger.info("%s", line)
     except StoreError as error:
-        logger.warning("What this set has replaced is detached by the next run of the model: %s", error)
+        logger.warning("The sets that this set replaced will be detached by the next run of the model: %s", error)
 
 
 def recheck_against_new_sets(job: Job, verdict: Verdict, newer: Sequence[str], settings: Settings) -> None:
-    """Checks that a set still fits where others came in since the gate had passed it.
+    """Check a set again, if other sets were attached after it passed the gate.
 
     Raises:
-        ModelBusyError: it does not: it has texts of theirs, or fills up what is no longer lacking.
+        ModelBusyError: the set repeats texts of the new sets, or its exemplars are no longer missing.
     """
     why = verdict.failed[0] if verdict.failed else ""
-    if newer and not why and job.lacking is not None:
-        is_same = job.lacking == count_missing(settings.samples_uri, job.model, job.synth_type, job.level)
-        why = "" if is_same else "what it was to fill up is there by now"
+    if newer and not why and job.missing is not None:
+        is_same = job.missing == count_missing(settings.samples_uri, job.model, job.synth_type, job.level)
+        why = "" if is_same else "other runs have added the exemplars that were missing"
     if newer and why:
         raise ModelBusyError(
-            f"{job.model.handle}: a set of run {join_words(newer)} came in while this run was at work, and beside it "
-            f"this one does not pass: {shorten(why, QUOTED_CHARS).rstrip('.')}. Nothing was attached, and the replies "
-            "are kept. Start again: the next run is planned beside what is there now",
+            f"{job.model.handle}: a set of run {join_words(newer)} was attached while this run was at work, and with "
+            f"it this one does not pass: {shorten(why, QUOTED_CHARS).rstrip('.')}. Nothing was attached, and the "
+            "replies are kept. Start again: the next run takes that set into account",
             newer[0],
         )
 
 
 def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSet) -> RunResult:
-    """The result of a run that attached its set.
+    """Return the result of a run that attached its set.
 
     Raises:
-        QuotaError: a trait and pole lacks exemplars; GateError: another critical expectation failed.
+        QuotaError: exemplars of a trait and pole are missing; GateError: another critical expectation failed.
     """
     if verdict.success:
         result = read_result(stored)
         get_run_logger().info("%s: %s", capitalise(result.headline), result.samples)
         add_log_context(outcome=result.status)
         return result
-    lacking = rounds.explain_shortfall()
-    kind = QuotaError if lacking else GateError
-    said = ": ".join((stamp.handle, *describe_verdict(rounds, verdict)))
-    reasons = "\n".join(f"  {sentence}" for sentence in lacking or verdict.failed)
-    raise kind(f"{said}\n{reasons}\n  {KEPT}: {stored.file(REPORT)}")
+    shortfall = rounds.explain_shortfall()
+    kind = QuotaError if shortfall else GateError
+    headline = ": ".join((stamp.handle, *describe_verdict(rounds, verdict)))
+    reasons = "\n".join(f"  {sentence}" for sentence in shortfall or verdict.failed)
+    raise kind(f"{headline}\n{reasons}\n  {KEPT}: {stored.file(REPORT)}")

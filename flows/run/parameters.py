@@ -1,4 +1,4 @@
-"""The types of the flows' parameters, with the words that the UI's form shows in place of ``str`` and ``None``."""
+"""Types of the flows' parameters, with titles that the UI's form shows instead of ``str`` and ``None``."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What a run needs of its process, which it may have for itself or share with the other runs of a backfill."""
+"""Open the resources of a run in its process, for one run alone or shared by the runs of a backfill."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -37,13 +37,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class RunResources:
-    """What a run needs of its process; other runs may use the same.
+    """The resources of a run in its process; other runs may share them.
 
     Args:
-        run_in_worker: does what holds Python's lock for long: embedding, the gate, a choice among many.
-        shared: embedded servers, throttles and the budget of all runs; None where a run has its own: then its steps are
-            tasks of its page, and its progress an artifact.
-        find_skip_reason: why nothing is left to do for a model, asked once its lease is held; it may block.
+        run_in_worker: runs work that holds Python's lock for long: embedding, the gate, a choice among many.
+        shared: embedded servers, throttles and the budget of all runs; None if a run has its own. Then its steps are
+            tasks of its page, and its progress is an artifact.
+        find_skip_reason: returns why nothing is left to do for a model; called once its lease is held; it may block.
     """
 
     settings: Settings
@@ -57,30 +57,32 @@ class RunResources:
     forecasts: dict[str, RunForecast] = field(default_factory=dict)
 
     def call(self, step: Task[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        """Calls a step as a task, which is a bar on the run page, or plainly.
+        """Call a step as a task, which is a bar on the run page, or as a plain function.
 
-        A task run costs Prefect's server 25 to 45 ms (docs/decisions/000-measured.md): in a backfill none is made.
+        A task run costs Prefect's server 25 to 45 ms (docs/decisions/000-measured.md), so a backfill makes no tasks.
         """
         if self.shared is not None:
             return step.fn(*args, **kwargs)
-        # Prefect would look through all cells and texts for futures.
+        # Without quotes, Prefect would search all cells and texts for futures.
         quoted: Any = [quote(argument) for argument in args]
         return step(*quoted, **kwargs)
 
     @property
     def forecast(self) -> RunForecast:
-        """How far the flow run is that this is called in; of one of many its backfill has put it there, and sees it."""
+        """Return the current flow run's forecast. A backfill registers one for each of its runs, to read it."""
         return self.forecasts.get(str(flow_run.get_id())) or RunForecast()
 
     @asynccontextmanager
     async def hold_lease(self, handle: str, waits: bool = False) -> AsyncIterator[Lease]:
-        """Inside the block this flow run, and no other, works on the model; ``waits`` for another to end, if need be.
+        """Hold the model's lease during the block, so that no other flow run works on the model.
+
+        Args:
+            waits: wait until another run ends.
 
         Raises:
-            ModelBusyError: another run does, or may do as far as can be known after ``PATIENCE_SECONDS``, or has just
-                left nothing to do.
+            ModelBusyError: another run works on the model, or still may after ``PATIENCE_SECONDS``, or left no work.
             RunInterruptedError: this run is being cancelled.
-            Abort: this run is over already by what Prefect says, so its process has nothing more to say.
+            Abort: Prefect says that this run is over, so its process must change nothing more.
         """
         lease = Lease(self.client, handle, UUID(str(flow_run.get_id())), get_run_logger(), waits=waits)
         with lease.watching(self.watcher):
@@ -95,7 +97,7 @@ class RunResources:
 
     @asynccontextmanager
     async def publish_progress(self) -> AsyncIterator[Progress]:
-        """The progress that the run reports its events to inside the block."""
+        """Yield the progress that receives the run's events during the block."""
         forecast = self.forecast
         async with show_progress(forecast) if self.shared is None else nullcontext():
             try:
@@ -105,14 +107,14 @@ class RunResources:
 
     @asynccontextmanager
     async def open_models(self, level: Level, progress: Progress) -> AsyncIterator[LanguageModels]:
-        """The models that the run asks, inside the block; embedded servers that are its own end with it.
+        """Open the models that the run asks for the block. The run's own embedded servers end with the block.
 
         Raises:
-            ProviderError: a model cannot be had.
+            ProviderError: a model is not available.
         """
         settings, notice = self.settings, lambda text: progress.report(Noticed(text))
-        own = SharedModels(settings.concurrency, settings.patience_seconds, notice=notice)
-        with nullcontext(self.shared) if self.shared else own as shared:
+        unshared = SharedModels(settings.concurrency, settings.patience_seconds, notice=notice)
+        with nullcontext(self.shared) if self.shared else unshared as shared:
             async with open_models(settings, level, progress, shared, self.rate_limiter) as models:
                 try:
                     yield models
@@ -120,12 +122,12 @@ class RunResources:
                     self.forecast.cost_usd = models.gateway.budget.cost_usd
 
 
-# What the runs of a backfill share; None for a run that has its process for itself.
+# The resources that the runs of a backfill share; None for a run alone in its process.
 SHARED: ContextVar[RunResources | None] = ContextVar("shared", default=None)
 
 
 def find_shared() -> RunResources | None:
-    """What this run shares with others. ``serve`` pickles the flow with all that it names, which no variable can be."""
+    """Return the shared resources. A function, because ``serve`` pickles the flow, and a context variable cannot be."""
     return SHARED.get()
 
 
@@ -133,7 +135,7 @@ def find_shared() -> RunResources | None:
 async def open_run_resources(
     settings: Settings, logger: Logger, run_in_worker: Executor | None = None
 ) -> AsyncIterator[RunResources]:
-    """Open the resources for as long as the block runs; ``run_in_worker`` is by default this process's own."""
+    """Open the resources for the block; ``run_in_worker`` is by default this process's own."""
     with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
         async with open_rate_limiter(settings, logger) as rate_limiter:
             run_in_worker = run_in_worker or WORKER.get() or run_without_worker

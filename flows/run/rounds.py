@@ -1,4 +1,4 @@
-"""Rounds of a run: what they will cost; cells are asked for, screened and chosen among, until the quotas are met."""
+"""Estimate and run the rounds of a run: request, screen and choose exemplars until the quotas are met."""
 
 import asyncio
 import logging
@@ -27,16 +27,16 @@ QueueCells = Callable[[Plan, Sequence[Cell], ModelGateway], Awaitable[None]]
 
 
 async def estimate(settings: Settings, rounds: Rounds, models: LanguageModels, progress: Progress) -> Estimate:
-    """The estimate of a run that has its plan, logged and told; the verdict has it beside what was spent."""
+    """Estimate a run from its plan, log the estimate and report it; the verdict shows it next to the spent cost."""
     gateway, judge = models.gateway, models.voting_judge.gateway.endpoint if models.voting_judge else None
-    asked = rounds.plan.plan_id, gateway.endpoint.identity
-    kept = await asyncio.to_thread(count_kept_replies, settings.replies_place, *asked)
+    key = rounds.plan.plan_id, gateway.endpoint.identity
+    kept = await asyncio.to_thread(count_kept_replies, settings.replies_place, *key)
     calls = list_calls(rounds.plan, gateway.endpoint, judge)
-    made = estimate_calls(calls, gateway.budget.max_usd, kept, read_speeds(settings))
-    line = format_estimate(made)
-    get_run_logger().log(logging.WARNING if made.unpriced else logging.INFO, "%s", line)
-    progress.report(EstimateMade(line, made.writing, made.judging))
-    return made
+    result = estimate_calls(calls, gateway.budget.max_usd, kept, read_speeds(settings))
+    line = format_estimate(result)
+    get_run_logger().log(logging.WARNING if result.unpriced else logging.INFO, "%s", line)
+    progress.report(EstimateMade(line, result.writing, result.judging))
+    return result
 
 
 async def run_rounds(
@@ -47,10 +47,10 @@ async def run_rounds(
     resources: RunResources,
     queue_cells: QueueCells | None = None,
 ) -> None:
-    """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent.
+    """Request, screen and choose exemplars, round by round, until the quotas are met or no round is left.
 
     Args:
-        queue_cells: given the cells of each round before they are asked; it ends the run where they are to wait.
+        queue_cells: receives the cells of each round before they are requested; ends the run if they go in a batch.
     """
     gateway, voting_judge = models.gateway, models.voting_judge
     progress.report(KeptCounted(rounds.count_kept(), rounds.plan.quotas))
@@ -64,17 +64,17 @@ async def run_rounds(
                 await queue_cells(rounds.plan, cells, gateway)
             try:
                 exemplars = await generate(rounds, cells, gateway, progress, resources.run_in_worker, resources.call)
-                # Where votes may wait for a batch, the step may be left undone: no task of the page that has failed.
-                asked = rounds, exemplars, gateway, voting_judge, progress, resources.run_in_worker
+                # If votes wait for a batch, the step stops early: as a task, it would show as failed on the page.
+                args = rounds, exemplars, gateway, voting_judge, progress, resources.run_in_worker
                 if voting_judge is None or voting_judge.ask_ahead is None:
-                    await resources.call(screen, *asked)
+                    await resources.call(screen, *args)
                 else:
-                    await screen.fn(*asked)
+                    await screen.fn(*args)
             except BudgetError as error:
                 if not rounds.choice.complete:
-                    kept, lacking = len(rounds.choice.chosen), sum(rounds.choice.shortfall.values())
-                    raise explain_budget(error, expected, gateway.budget.spent_usd, kept, lacking) from error
-                # The quotas are met: what more money would have made better is no reason to lose them.
+                    kept, missing = len(rounds.choice.chosen), sum(rounds.choice.shortfall.values())
+                    raise explain_budget(error, expected, gateway.budget.spent_usd, kept, missing) from error
+                # The quotas are met. More money would only have improved the set, so the run succeeds.
                 get_run_logger().warning("%s", error)
                 break
             progress.report(KeptCounted(rounds.count_kept(), rounds.plan.quotas))

@@ -1,8 +1,8 @@
-"""Events of a flow run that automations wait for: its heartbeat, and the first state of a scheduled one.
+"""Events of a flow run that automations wait for: its heartbeat, and the first state of a scheduled run.
 
-By the heartbeat those of the deploy step tell that its process is alive. Prefect sends one every 180 s where nobody
-sets its variable, as in a script or a notebook that calls a flow: longer than the automations wait. So the flows send
-their own, whoever calls them.
+The automations of the deploy step use the heartbeat to see that a process is alive. Prefect sends one every 180 s if
+its variable is not set, for example in a script or a notebook. That is longer than the automations wait, so the flows
+always send heartbeats themselves.
 """
 
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ SCHEDULED = "exemplars.flow-run.scheduled"
 
 @asynccontextmanager
 async def attending_flow() -> AsyncIterator[Settings]:
-    """Inside the block, which gets the settings, this flow run logs as they say, and automations see that it lives."""
+    """Yield the settings, with logs set up by them, and send heartbeats of this flow run during the block."""
     ignore_closed_output()
     await release_events(get_run_logger())
     settings = read_settings()
@@ -37,9 +37,9 @@ async def attending_flow() -> AsyncIterator[Settings]:
 
 @asynccontextmanager
 async def sending_heartbeats() -> AsyncIterator[None]:
-    """Inside the block the flow run that this is called in sends a heartbeat at once and every 30 s.
+    """Send a heartbeat of the current flow run at once, and every 30 s during the block.
 
-    A thread sends them, so that one who keeps the event loop busy is not taken for dead.
+    A thread sends them, so that a run with a busy event loop does not count as dead.
     """
     context = FlowRunContext.get()
     assert context is not None
@@ -52,25 +52,25 @@ async def sending_heartbeats() -> AsyncIterator[None]:
         emit_event(HEARTBEAT, resource, related=[flow])
 
     beat()
-    # One that came after the run's end would have the automations wait for the next.
+    # A heartbeat after the run's end would make the automations wait for the next one.
     with repeating_in_thread(beat, HEARTBEAT_SECONDS):
         yield
 
 
 def name_resources(run: FlowRun, flow_name: str) -> tuple[dict[str, str], dict[str, str]]:
-    """A flow run, as an event has it for its resource, and its flow, as one related to it."""
+    """Return a flow run as the resource of an event, and its flow as a related resource."""
     resource = {"prefect.resource.id": f"prefect.flow-run.{run.id}", "prefect.resource.name": run.name}
     flow = {"prefect.resource.id": f"prefect.flow.{run.flow_id}", "prefect.resource.role": "flow"}
     return resource, {**flow, "prefect.resource.name": flow_name}
 
 
 async def release_events(logger: Logger) -> None:
-    """Sends the event that stands for the state in which a schedule has made the run that calls this.
+    """Send the event of the scheduled state of the current run, if a schedule created the run.
 
-    Prefect's server (3.9.1) shows an event of a run to the automations when it has seen that of the state before, if
-    that is less than five minutes old, and else a quarter of an hour later. For the state in which a schedule makes a
-    run it sends none, so that the failure of a run that was due within five minutes would be reported late. An event
-    goes by the id of its state; this one has the id that the others wait for.
+    Prefect's server (3.9.1) passes an event of a run to the automations once it has seen the event of the previous
+    state, if that is less than five minutes old, and otherwise a quarter of an hour later. It sends no event for the
+    state in which a schedule creates a run. So the failure of a run that was due within five minutes would be reported
+    late. An event's id is the id of its state; this event has the id that the others wait for.
     """
     context = FlowRunContext.get()
     run = context.flow_run if context else None

@@ -1,8 +1,8 @@
-"""Emits Prefect's events of sample sets, by which automations learn that a set was attached, or is no longer whole.
+"""Emit Prefect's events of sample sets: they tell automations that a set was attached, or has lost samples.
 
-The resource is the model. Each event is emitted once, by whoever changed the set, after the change: a process that is
-killed in between emits none, so an automation saves waiting, and the store has the truth. Where no Prefect server is
-configured, only flow runs emit events, to the server that Prefect has started for them.
+The resource is the model. The process that changed the set emits the event once, after the change. A process that is
+killed in between emits none: an event saves an automation the wait, but only the store is reliable. If no Prefect
+server is configured, only flow runs emit events, to the server that Prefect has started for them.
 """
 
 import logging
@@ -20,7 +20,7 @@ from engine.errors import StoreError
 from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet, count_stored
 
-# Then come a set's status, or ``removed``.
+# The prefix of the events; a set's status, or ``removed``, follows it.
 EVENTS = "exemplars.set."
 REMOVED = f"{EVENTS}removed"
 RESOURCE = "exemplars.model."
@@ -29,9 +29,9 @@ LOGGER = logging.getLogger("exemplars.runs")
 
 
 def emit_written(stored: StoredSet) -> None:
-    """Emits ``exemplars.set.attached``, ``.proposed`` or ``.rejected``, by the status that a set was written with.
+    """Emit ``exemplars.set.attached``, ``.proposed`` or ``.rejected``, by the status of a written set.
 
-    Nothing where this process found the set written already.
+    No event is emitted if this process found the set already written.
     """
     if stored.written:
         _emit(f"{EVENTS}{stored.status}", stored, {})
@@ -39,18 +39,18 @@ def emit_written(stored: StoredSet) -> None:
 
 @contextmanager
 def emitting_removals(sets: Collection[StoredSet]) -> Iterator[None]:
-    """Emits ``exemplars.set.removed`` for each of some attached sets that has lost samples by the end of the block.
+    """Emit ``exemplars.set.removed`` for each attached set that has lost samples by the end of the block.
 
-    Also where the block fails: it may have come to some of the sets.
+    A block that fails may have changed some sets, so its events are emitted, too.
     """
     try:
         yield
     finally:
         for stored in sets:
-            # A store that cannot be read any more has failed the block too.
+            # If the store cannot be read, the block has failed for the same reason.
             with suppress(StoreError):
                 after = StoredSet(stored.folder, {**stored.manifest, **(read_manifest(stored.folder) or {})})
-                # A set that was detached has lost all.
+                # A detached set has lost all its samples.
                 left = after.manifest.get("counts", {}) if after.status == "attached" else {}
                 if removed := count_stored([stored]) - (count_stored([after]) if left else 0):
                     _emit(REMOVED, after, {"counts": left, "removed": removed, "status": after.status})
@@ -58,7 +58,7 @@ def emitting_removals(sets: Collection[StoredSet]) -> Iterator[None]:
 
 def _emit(name: str, stored: StoredSet, more: Mapping[str, Any]) -> None:
     manifest, handle = stored.manifest, stored.handle
-    # Automations match by a resource's labels alone, and not by the payload.
+    # Automations match only the labels of a resource, not the payload.
     resource = {
         "prefect.resource.id": f"{RESOURCE}{handle}",
         "prefect.resource.name": handle,
@@ -77,17 +77,17 @@ def _emit(name: str, stored: StoredSet, more: Mapping[str, Any]) -> None:
     context = FlowRunContext.get()
     try:
         if context is not None:
-            # Prefect relates the run that emits it by itself, with its name, flow, deployment and tags.
+            # Prefect itself adds the emitting run as related, with its name, flow, deployment and tags.
             is_own = context.flow_run is not None and str(context.flow_run.id) == stored.run_id
             emit_event(name, resource, related=[] if is_own else [run], payload=payload)
         elif PREFECT_API_URL.value():
             _post(Event(event=name, resource=Resource(resource), related=[RelatedResource(run)], payload=payload))
     except Exception as error:
-        # Whatever becomes of the event, the set is what it is.
+        # An event that fails must not fail the change of the set.
         LOGGER.warning("No event %s was emitted: %s", name, error or type(error).__name__)
 
 
 def _post(event: Event) -> None:
-    """Sends an event at once: Prefect's thread for events would have the end of a command wait for it, and says so."""
+    """Send an event at once: Prefect's thread for events would delay the end of a command, with a message."""
     with get_client(sync_client=True, httpx_settings={"timeout": POST_SECONDS}) as client:
         client.request("POST", "/events", json=[event.model_dump(mode="json")]).raise_for_status()

@@ -1,7 +1,7 @@
-"""Gives a command's only run a worker process, which places the scenario packs while the command still starts.
+"""Give the only run of a command a worker process, which places the scenario packs while the command starts.
 
-It is forked before Prefect is imported, and so shares pandas and Arrow with the run: a process that imports everything
-anew takes 240 MB and 2 to 4 CPU seconds more (docs/decisions/001-runs.md).
+It is forked before Prefect is imported, so it shares pandas and Arrow with the run. A process with its own imports
+takes 240 MB and 2 to 4 CPU seconds more (docs/decisions/001-runs.md).
 """
 
 import logging
@@ -15,23 +15,23 @@ from engine.system.importing import importing
 from engine.system.worker_process import Executor, Result, WorkerProcess, fork_worker, run_here
 
 LOGGER = logging.getLogger("exemplars.runs")
-# What does the heavy work of this process's runs; None where nobody has said so.
+# Runs the heavy work of this process's runs; None if the process has no worker.
 WORKER: ContextVar[Executor | None] = ContextVar("own_worker", default=None)
 
 
 @contextmanager
 def forking_worker() -> Iterator[None]:
-    """Has the run inside the block work with a worker process; where none can be forked, the run does all itself."""
+    """Fork a worker process for the run in the block. If a fork is not safe, the run does all work itself."""
     with importing():
         from threadpoolctl import threadpool_limits
 
-        # Imported for what it imports itself: the worker will need it.
+        # The worker needs the packages that this module imports.
         import expectations.gate  # noqa: F401
         from engine.text.language import load_identifier
 
-    # For both processes: it takes .4 s.
+    # Loaded before the fork, for both processes: it takes .4 s.
     load_identifier()
-    # Here as in the worker: they wait for each other by spinning (engine/text/embedding.py).
+    # In both processes: BLAS threads wait for each other by spinning (engine/text/embedding.py).
     threadpool_limits(1, user_api="blas")
     child = fork_worker()
     if child is None:
@@ -42,9 +42,9 @@ def forking_worker() -> Iterator[None]:
 
 
 def prepare_worker() -> None:
-    """Loads the encoder and the packs, with which planning begins, then Great Expectations for the gate.
+    """Load the encoder and the packs, which planning needs first, then Great Expectations for the gate.
 
-    All on the worker's only thread: while another one imports, a work could meet modules that are half loaded.
+    All on the worker's only thread: while another thread imports, work could see half-loaded modules.
     """
     from engine.asking.fields import index_packs
     from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
@@ -57,7 +57,7 @@ def prepare_worker() -> None:
 
 
 async def run_without_worker(work: Callable[[], Result]) -> Result:
-    """Run work as ``run_here`` does, after the packages that it needs are imported on the event loop's thread.
+    """Run work as ``run_here`` does, after importing its packages on the event loop's thread.
 
     Before the first work, a run has no database open and no call in flight: no other thread meets a half-loaded module.
     """

@@ -78,7 +78,7 @@ def between_gate_and_commit(workspace: Workspace, provider: Provider, **asked: o
     [
         ({}, "near", "train", "no new text is a duplicate or near duplicate"),
         ({}, "same", "eval", "no new text is near to one across the line"),
-        ({"only_lacking": True}, "other", "train", "what it was to fill up is there by now"),
+        ({"only_lacking": True}, "other", "train", "other runs have added the exemplars that were missing"),
     ],
 )
 def test_set_that_does_not_fit_beside_what_came_in_is_not_attached_and_the_next_start_makes_one_that_does(
@@ -86,7 +86,7 @@ def test_set_that_does_not_fit_beside_what_came_in_is_not_attached_and_the_next_
 ) -> None:
     with between_gate_and_commit(entered, provider, **asked) as running:
         run_id = slip_in(entered.samples, others[which], HANDLE, pool)
-    with pytest.raises(ModelBusyError, match=f"a set of run {run_id} came in .*{said}.*Start again"):
+    with pytest.raises(ModelBusyError, match=f"a set of run {run_id} was attached .*{said}.*Start again"):
         running.result()
     assert [run_id] == [read_manifest(folder)["run_id"] for folder in entered.list_sets()]
     again = run(**asked)

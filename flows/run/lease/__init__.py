@@ -1,1 +1,1 @@
-"""One run at a time works on a model: the lease, the slot it is kept in, and what becomes of a dead holder."""
+"""One run at a time works on a model: the lease, its slot, and the takeover from a dead holder."""

@@ -1,6 +1,4 @@
-"""Runs whose labels say that they hold a model's lease, whether their processes are still there, and what becomes of a
-run whose process is gone.
-"""
+"""Find the runs that hold a model's lease by their labels, check their processes, and free the leases of dead runs."""
 
 import os
 import socket
@@ -15,7 +13,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.run.labels import LeaseLabels, name_tag, read_lease_labels
 
-# A run that is scheduled has no process, whatever mark it bears from an earlier attempt.
+# A scheduled run has no process, even if it has labels from an earlier attempt.
 AT_WORK = (StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
 OVER = (StateType.CRASHED, StateType.FAILED, StateType.CANCELLED, StateType.COMPLETED)
 OVER_LOOKED_AT = 20
@@ -23,7 +21,7 @@ OVER_LOOKED_AT = 20
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A run with lease labels; ``gone`` is whether its process has ended, None where that cannot be seen from here."""
+    """A run with lease labels. ``gone``: its process has ended; None if this machine cannot tell."""
 
     run_id: UUID
     labels: LeaseLabels
@@ -31,7 +29,7 @@ class Holder:
 
     @property
     def process(self) -> tuple[UUID, str]:
-        """The run id and the process: tells this attempt of the run from another."""
+        """Return the run id and the process, which together identify one attempt of the run."""
         return self.run_id, self.labels.process
 
     def __str__(self) -> str:
@@ -39,10 +37,10 @@ class Holder:
 
 
 def list_holders(client: SyncPrefectClient, handle: str, over: bool = False) -> list[Holder]:
-    """The runs of a model that have not ended and have lease labels.
+    """Return the unfinished runs of a model with lease labels.
 
     Args:
-        over: in their place the latest that have ended, and did not release their lease.
+        over: return instead the latest ended runs that did not release their lease.
     """
     types = list(OVER if over else AT_WORK)
     runs = client.read_flow_runs(
@@ -58,27 +56,27 @@ def list_holders(client: SyncPrefectClient, handle: str, over: bool = False) -> 
 
 
 def free_lease(client: SyncPrefectClient, run_id: UUID, labels: LeaseLabels) -> None:
-    """Frees the lease of a run whose process is gone and could not do so itself, and says so in its labels."""
+    """Free the lease of a run without a process, which cannot do so itself, and mark it as released in the labels."""
     if labels.lease_id:
         client.release_concurrency_slots_with_lease(UUID(labels.lease_id))
         client.update_flow_run_labels(run_id, dict(labels.released().to_labels()))
 
 
 def name_process() -> str:
-    """The name of this process: where it runs, its id, and when it began, since containers use the same ids again."""
+    """Return this process's name: host, id and start time. The time is needed because containers reuse ids."""
     return f"{_name_place()}/{os.getpid()}/{_read_begin(os.getpid())}"
 
 
 def describe_process(process: str) -> str:
-    """A process in words for a person: “process 4711 on host-1”."""
-    place, _, own = process.partition("/")
-    return f"process {own.partition('/')[0]} on {place.partition('|')[0]}"
+    """Return the name of a process for a person: “process 4711 on host-1”."""
+    place, _, rest = process.partition("/")
+    return f"process {rest.partition('/')[0]} on {place.partition('|')[0]}"
 
 
 def is_gone(process: str) -> bool | None:
-    """Whether a process has ended; None where that cannot be known from this machine."""
-    place, _, own = process.partition("/")
-    pid, _, begin = own.partition("/")
+    """Return whether a process has ended; None if this machine cannot tell."""
+    place, _, rest = process.partition("/")
+    pid, _, begin = rest.partition("/")
     if place != _name_place() or not pid.isdecimal():
         return None
     try:
@@ -86,23 +84,23 @@ def is_gone(process: str) -> bool | None:
     except ProcessLookupError:
         return True
     except PermissionError:
-        # Another user's, whose beginning a system may hide.
+        # The process of another user: the system may hide its start time.
         return None
     return _read_begin(int(pid)) != begin
 
 
 def _name_place() -> str:
-    """The host and its namespace of process ids: containers may share the first."""
+    """Return the host and its namespace of process ids: containers may share a host name."""
     try:
         return f"{socket.gethostname()}|{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
-        # No such system: the host's name has to do.
+        # The system has no namespaces, so the host's name must suffice.
         return f"{socket.gethostname()}|"
 
 
 def _read_begin(pid: int) -> str:
-    """When a process began, as Linux tells it (proc(5), field 22 of stat); ``ended`` for a zombie, and empty where it
-    cannot be read: there the process id has to do.
+    """Return a process's start time from Linux (proc(5), field 22 of stat); ``ended`` for a zombie; empty if it cannot
+    be read: then the process id must suffice.
     """
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()

@@ -1,9 +1,9 @@
 """The lease: one run at a time works on a model, however it was started.
 
-Two things together keep a second run out. The slot (``slot.py``) lets one run in, and frees itself when its
-holder stops renewing. The labels (``flows/run/labels.py``) say who is in: whoever got the slot labels itself and then
-looks for another labelled run (``holders.py``). So a slot that came free too early, since a server was
-restarted or two runs took over at once, lets in none.
+Two things together keep a second run out. The slot (``slot.py``) admits one run, and frees itself when its holder
+stops renewing. The labels (``flows/run/labels.py``) name the holder: a run that got the slot labels itself, and then
+looks for another labelled run (``holders.py``). So a slot that was freed too early, because a server was restarted or
+two runs took over at once, admits no second run.
 """
 
 import asyncio
@@ -29,18 +29,16 @@ from flows.run.lease.holders import Holder, describe_process, free_lease, list_h
 from flows.run.lease.slot import Slot
 
 RENEW_SECONDS = 15.0
-# A dead holder's slot is free after its lease and one round of the server's service that looks for such leases.
+# A dead holder's slot is free after its lease and one round of the server's service that removes expired leases.
 PATIENCE_SECONDS = 90.0
 POLL_SECONDS = 1.0
 JOIN_SECONDS = 5.0
-# Another run may have labels for a moment, until it has seen this one and given way.
+# Another run may have labels for a moment, until it sees this run and withdraws.
 CONFIRM_PAUSES = (0.0, 0.5, 1.0, 2.0)
 
 
 class Lease:
-    """The lease of one model, as one flow run sees it. Its methods that ask Prefect block, so they are called in a
-    thread.
-    """
+    """The lease of one model, as one flow run sees it. Methods that ask Prefect block, so call them in a thread."""
 
     def __init__(
         self,
@@ -57,23 +55,23 @@ class Lease:
         self._held = self._is_past_stopping = False
         self._lost: BaseException | None = None
         self._stopping = threading.Event()
-        # One thread at a time asks for the slot or gives it back.
+        # One thread at a time takes or releases the slot.
         self._turn = threading.RLock()
         self._slot = Slot(client, name_tag(handle), run_id)
         self._labels = LeaseLabels("", datetime.now(UTC), name_process())
-        # This process, and those whose lease ran out though nobody can tell whether they live.
+        # This process, and holders with an expired lease whose processes cannot be checked.
         self._passed_over = {(run_id, self._labels.process)}
 
     def acquire(self, tags: list[str]) -> None:
-        """Takes the slot, if need be from a holder whose process is gone, and labels the run.
+        """Take the slot, from a dead holder if necessary, and label the run.
 
         Raises:
-            ModelBusyError: another run holds it.
+            ModelBusyError: another run holds the slot.
         """
         tag = name_tag(self._handle)
         if tag not in tags:
             self._client.update_flow_run(self._run_id, tags=[*tags, tag])
-        ends, told = time.monotonic() + self._patience_seconds, False
+        ends, is_logged = time.monotonic() + self._patience_seconds, False
         while not self._stopping.is_set():
             taken, holder = self._look()
             if taken and holder is None:
@@ -82,7 +80,7 @@ class Lease:
             if self._free_dead(taken, holder):
                 continue
             late = time.monotonic() >= ends
-            # At once where the holder lives, and after its patience where that cannot be known.
+            # Give way at once to a live holder, and after the patience to a holder that cannot be checked.
             gives_way = holder is not None and (holder.gone is False or (late and not taken))
             if holder is not None and gives_way and (holder.run_id == self._run_id or not self._waits):
                 raise self._explain(holder)
@@ -91,37 +89,35 @@ class Lease:
                 if holder is None:
                     self._slot.reset()
                 elif taken:
-                    # Its lease ran out long ago, or it would hold the slot: `confirm` stops it, should it live.
+                    # The holder's lease has expired, or it would have the slot. If it lives, `confirm` stops it.
                     self._passed_over.add(holder.process)
                 continue
-            if not told:
-                told, most = True, "" if self._waits else f" up to {self._patience_seconds:.0f} s"
-                self._logger.info("%s. Waiting%s", self._describe(holder), most)
+            if not is_logged:
+                is_logged, limit = True, "" if self._waits else f" up to {self._patience_seconds:.0f} s"
+                self._logger.info("%s. Waiting%s", self._describe(holder), limit)
             self._stopping.wait(POLL_SECONDS)
 
     async def confirm(self) -> None:
-        """Makes sure, before anything is attached, that this run still holds the lease. From here on the run is not
-        stopped.
+        """Check, before anything is attached, that this run still holds the lease. From here on the run is not stopped.
 
         Raises:
             ModelBusyError: the lease was lost, and another run has it or may have it.
             RunInterruptedError, Abort: this run was ended.
         """
-        # It may have been ended since the watcher's last look: then it must attach nothing.
-        own = await asyncio.to_thread(self._client.read_flow_run, self._run_id)
-        if (ended := explain_end(own.state)) is not None:
-            raise ended
+        # The run may have been ended since the watcher's last check: then it must attach nothing.
+        run = await asyncio.to_thread(self._client.read_flow_run, self._run_id)
+        if (error := explain_end(run.state)) is not None:
+            raise error
         await asyncio.to_thread(self._confirm)
         self._is_past_stopping = True
 
     @contextmanager
     def watching(self, watcher: CancellationWatcher) -> Iterator[None]:
-        """Renews the lease inside the block once it is held, in a thread of its own: a step that computes for a minute
-        must not lose it. Where it is lost, or somebody has ended the run, the block is cancelled, and then raises what
-        ``confirm`` would.
+        """Renew the lease during the block, once it is held. If it is lost, or somebody ends the run, the block is
+        cancelled and raises the error that ``confirm`` would raise.
 
-        The run looks for itself: its worker may be gone or slow, or have lost sight of the run while Prefect's server
-        was away.
+        A separate thread renews it, so that a step that computes for a minute does not lose it. The run checks its own
+        state: its worker may be gone or slow, or have lost the run while Prefect's server was away.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -146,14 +142,12 @@ class Lease:
             raise self._lost from None
 
     def give_up(self) -> None:
-        """Ends an ``acquire`` that waits in another thread; from here on the run is not stopped."""
+        """End an ``acquire`` that waits in another thread. From here on the run is not stopped."""
         self._is_past_stopping = True
         self._stopping.set()
 
     def release(self) -> None:
-        """Marks the lease as released in the labels, then releases the slot; where Prefect does not answer, it runs out
-        by itself.
-        """
+        """Mark the lease as released in the labels, then release the slot. If Prefect does not answer, it expires."""
         self._stopping.set()
         with self._turn:
             try:
@@ -162,11 +156,14 @@ class Lease:
                     self._client.update_flow_run_labels(self._run_id, dict(labels))
                 self._slot.release()
             except Exception as error:
-                self._logger.warning("The lease of %s could not be given back and runs out: %s", self._handle, error)
+                self._logger.warning(
+                    "The lease of %s could not be released, and expires by itself: %s", self._handle, error
+                )
 
     def _look(self) -> tuple[bool, Holder | None]:
-        """Takes the slot or renews its lease, labels the run, and then looks who else says that it is in: whether this
-        run has the slot, and another process that says so, which may be an earlier attempt of this very run.
+        """Take the slot or renew its lease, label the run, and look for another holder.
+
+        Returns whether this run has the slot, and another labelled process, perhaps an earlier attempt of this run.
         """
         with self._turn:
             taken = not self._stopping.is_set() and self._slot.take()
@@ -178,8 +175,8 @@ class Lease:
             return taken, next((each for each in holders if each.process not in self._passed_over), None)
 
     def _free_dead(self, taken: bool, holder: Holder | None) -> bool:
-        """Frees the lease of a holder whose process is gone, and sets its run to Crashed; and the leases of runs that
-        ended without giving theirs back. Whether there was one.
+        """Free the lease of a dead holder and set its run to Crashed, or free the leases of runs that ended without a
+        release. Return whether there was one.
         """
         if holder is not None:
             suspects = [holder]
@@ -190,22 +187,22 @@ class Lease:
             self._logger.warning("The process of %s is gone: its lease of %s is free", gone, self._handle)
             free_lease(self._client, gone.run_id, gone.labels)
             if holder is not None and gone.run_id != self._run_id:
-                said = f"Its process is gone; run {self._run_id} took over its lease. Its replies are kept"
-                self._client.set_flow_run_state(gone.run_id, Crashed(message=said), force=True)
+                message = f"Its process is gone; run {self._run_id} took over its lease. Its replies are kept"
+                self._client.set_flow_run_state(gone.run_id, Crashed(message=message), force=True)
         return bool(dead)
 
     def _confirm(self) -> None:
-        """Passes once the slot is this run's and no other run has lease labels."""
+        """Return once this run has the slot and no other run has lease labels; else raise the reason."""
         holder = None
         for pause_seconds in CONFIRM_PAUSES:
             self._stopping.wait(pause_seconds)
             with self._turn:
                 if self._stopping.is_set():
-                    # It is being given back: the slot is nobody's to take or to free from here.
+                    # The slot is being released, so this thread must neither take nor free it.
                     return
                 taken, holder = self._look()
                 if holder is None and not taken:
-                    # A server that forgets leases when it starts again leaves the slot to nobody.
+                    # A server that forgets leases at a restart leaves the slot occupied, without a holder.
                     self._slot.reset()
                     taken, holder = self._look()
             if taken and holder is None:
@@ -228,7 +225,7 @@ class Lease:
 
     def _explain(self, holder: Holder | None) -> ModelBusyError | Abort:
         if holder is not None and holder.run_id == self._run_id:
-            # The run's state is the other start's to set.
+            # The other start sets the run's state.
             return Abort(f"{self._describe(holder)}. This start attached nothing, and ends")
         run_id = None if holder is None else str(holder.run_id)
         return ModelBusyError(

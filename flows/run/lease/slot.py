@@ -15,13 +15,13 @@ from engine.errors import ModelBusyError, OrchestratorError
 from flows.run.labels import name_tag
 from flows.run.lease.holders import list_holders
 
-# The least that Prefect's server grants.
+# The shortest lease that Prefect's server grants.
 LEASE_SECONDS = 60.0
 LOCKED, GONE = 423, 410
 
 
 class Slot:
-    """A slot as one flow run, or one command, sees it; every method asks Prefect and blocks.
+    """A slot as one flow run, or one command, sees it. Every method asks Prefect and blocks.
 
     Raises:
         httpx.HTTPError: Prefect does not answer, after its client's own retries.
@@ -34,7 +34,7 @@ class Slot:
         self.lease_id: UUID | None = None
 
     def take(self) -> bool:
-        """Takes the slot, or renews its lease, for ``LEASE_SECONDS``; False where somebody else has it."""
+        """Take the slot, or renew its lease, for ``LEASE_SECONDS``; return False if somebody else has it."""
         if self.lease_id is not None:
             try:
                 self._client.renew_concurrency_lease(self.lease_id, LEASE_SECONDS)
@@ -46,15 +46,13 @@ class Slot:
         return self.lease_id is not None
 
     def release(self) -> None:
-        """Releases the slot, where it was taken."""
+        """Release the slot, if it was taken."""
         if self.lease_id is not None:
             self._client.release_concurrency_slots_with_lease(self.lease_id)
             self.lease_id = None
 
     def reset(self) -> None:
-        """Frees a slot whose lease the server does not know any more, as after the restart of a server that keeps them
-        in memory.
-        """
+        """Free a slot with a lease that the server has forgotten: a server with leases in memory does at a restart."""
         self._client.update_global_concurrency_limit(self._name, GlobalConcurrencyLimitUpdate(active_slots=0))
 
     def _occupy(self) -> UUID | None:
@@ -69,8 +67,8 @@ class Slot:
                 raise
             if answer["limits"]:
                 return UUID(answer["lease_id"])
-            # Prefect lets everybody in where there is no limit of that name. To make one that is there would put a
-            # traceback into the log of its server, so it is made where it lacks.
+            # Without a limit of that name, Prefect lets everybody in. Creating an existing limit would put a traceback
+            # into its server's log, so the limit is created only if it is missing.
             with suppress(ObjectAlreadyExists):
                 self._client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=self._name, limit=1))
         return None
@@ -78,10 +76,10 @@ class Slot:
 
 @contextmanager
 def lock_model(handle: str, undone: str) -> Iterator[None]:
-    """Holds the model's slot inside the block, where a Prefect server is configured: a run that begins meanwhile waits.
+    """Hold the model's slot during the block, if a Prefect server is configured. A run that begins then waits.
 
     Args:
-        undone: what error messages say has not been done, such as "Nothing was detached".
+        undone: the part of error messages that names what was not done, such as "Nothing was detached".
 
     Raises:
         ModelBusyError: a run works on the model. OrchestratorError: Prefect cannot be asked whether one does.
@@ -94,18 +92,18 @@ def lock_model(handle: str, undone: str) -> Iterator[None]:
         try:
             taken, holders = slot.take(), list_holders(client, handle)
             if alive := [holder for holder in holders if holder.gone is not True]:
-                said = f"{alive[0]} works on {handle}. {undone}; do it when that run has ended"
-                raise ModelBusyError(said, str(alive[0].run_id))
+                message = f"{alive[0]} works on {handle}. {undone}; do it when that run has ended"
+                raise ModelBusyError(message, str(alive[0].run_id))
             if not taken and not holders:
                 raise ModelBusyError(f"The lease of {handle} is taken, so a run begins. {undone}; try again later")
             yield
         except httpx.HTTPError as error:
             raise OrchestratorError(
                 f"Prefect's server at {PREFECT_API_URL.value()} cannot be asked whether a run works on {handle}: "
-                f"{error or type(error).__name__}. {undone}; start it, or unset PREFECT_API_URL where none "
+                f"{error or type(error).__name__}. {undone}; start it, or unset PREFECT_API_URL if none "
                 "runs any more"
             ) from error
         finally:
-            # Where Prefect does not answer, the slot's lease runs out by itself.
+            # If Prefect does not answer, the slot's lease expires by itself.
             with suppress(httpx.HTTPError):
                 slot.release()

@@ -1,4 +1,4 @@
-"""The artifacts of a run page, one of each key however often the run is tried, and the progress that one shows."""
+"""Write the artifacts of a run page, one for each key even if the run is retried, and publish its progress."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,25 +20,25 @@ INTERVAL_SECONDS = 2.0
 
 
 async def show(run_id: str, key: str, data: str | float, description: str) -> None:
-    """Puts an artifact on the page of a flow run: markdown, or a percentage for ``progress``.
+    """Put an artifact on the page of a flow run: markdown, or a percentage for ``progress``.
 
-    A run that is retried has the artifact already; then it is changed.
+    A run that is retried already has the artifact; then it is updated.
 
     Raises:
         httpx.HTTPError: the server is away, or refuses.
     """
     run, kind = UUID(run_id), "progress" if key == "progress" else "markdown"
-    its = ArtifactFilter(flow_run_id={"any_": [run]}, key={"any_": [key]})
+    same_key = ArtifactFilter(flow_run_id={"any_": [run]}, key={"any_": [key]})
     async with get_client() as client:
-        for artifact in await client.read_artifacts(artifact_filter=its, limit=1):
+        for artifact in await client.read_artifacts(artifact_filter=same_key, limit=1):
             await client.update_artifact(artifact.id, ArtifactUpdate(data=data, description=description))
             return
-        wanted = ArtifactCreate(key=key, type=kind, data=data, description=description, flow_run_id=run)
-        await client.create_artifact(wanted)
+        new = ArtifactCreate(key=key, type=kind, data=data, description=description, flow_run_id=run)
+        await client.create_artifact(new)
 
 
 async def show_page(run_id: str, key: str, page: str, description: str) -> None:
-    """Puts markdown on the page of a flow run; a server that is away is no reason for what is done to fail."""
+    """Put markdown on the page of a flow run. A server that is away does not fail the run."""
     try:
         await show(run_id, key, page, description)
     except httpx.HTTPError as error:
@@ -46,15 +46,15 @@ async def show_page(run_id: str, key: str, page: str, description: str) -> None:
 
 
 class PublishedProgress:
-    """Has the events added up, and heard by the command that runs the flow, and logs what is to be noticed."""
+    """Passes events to the forecast and to the command that runs the flow, and logs notices."""
 
     def __init__(self, forecast: RunForecast) -> None:
-        heard_by = LISTENER.get()
-        self._listeners: list[Progress] = [forecast] if heard_by is None else [forecast, heard_by]
+        listener = LISTENER.get()
+        self._listeners: list[Progress] = [forecast] if listener is None else [forecast, listener]
         self._run_logger = get_run_logger()
 
     def report(self, event: Event) -> None:
-        """Takes one event."""
+        """Pass on one event."""
         for listener in self._listeners:
             listener.report(event)
         if isinstance(event, Noticed):
@@ -63,7 +63,7 @@ class PublishedProgress:
 
 @asynccontextmanager
 async def show_progress(forecast: RunForecast) -> AsyncIterator[None]:
-    """Inside the block an artifact of the run page follows the forecast."""
+    """Show the forecast in an artifact of the run page during the block."""
     shown = None
 
     async def publish() -> None:
@@ -87,7 +87,7 @@ async def show_progress(forecast: RunForecast) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def repeating(work: Callable[[], Awaitable[None]], seconds: float) -> AsyncIterator[None]:
-    """Does something at once, and every so many seconds, while the block runs."""
+    """Repeat a piece of work, at once and every ``seconds``, during the block."""
 
     async def repeat() -> None:
         while True:
@@ -103,15 +103,15 @@ async def repeating(work: Callable[[], Awaitable[None]], seconds: float) -> Asyn
 
 
 def _describe(forecast: RunForecast) -> str:
-    """“34 %, about 3 min left, 8 of 80 kept, 61 more stand: Round 2: 113 cells”: the page's cards show no bar."""
-    kept, standing = sum(forecast.kept.values()), forecast.candidates.total()
+    """Return “34 %, about 3 min left, 8 of 80 kept, 61 more candidates: Round 2: 113 cells”: cards show no bar."""
+    kept, candidates = sum(forecast.kept.values()), forecast.candidates.total()
     parts = [f"{100 * forecast.share:.0f} %", *forecast.describe_left()]
     parts += [f"{kept:,} of {sum(forecast.quotas.values()):,} kept"] if kept else []
-    parts += [f"{standing:,}{' more' if kept else ''} stand"] if standing else []
+    parts += [f"{candidates:,}{' more' if kept else ''} candidate{'s' * (candidates > 1)}"] if candidates else []
     return f"{', '.join(parts)}: {forecast.stage}"
 
 
 async def _show(share: float, words: str) -> None:
-    # A server that does not answer for a while is no reason to fail.
+    # A server that does not answer for a while must not fail the run.
     with suppress(httpx.HTTPError):
         await show(str(flow_run.get_id()), "progress", 100 * share, words)
