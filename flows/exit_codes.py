@@ -1,4 +1,4 @@
-"""Runs a typer app and turns its errors into one message on stderr and an exit code, for all commands."""
+"""Run a typer app and turn its errors into one message on stderr and an exit code, for all commands."""
 
 import io
 import shlex
@@ -16,12 +16,12 @@ from engine.text.formatting import show_controls
 
 
 def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> int:
-    """Runs a command and returns its exit code. An error is printed as ``report_error`` does.
+    """Run a command and return its exit code. An error is printed as ``report_error`` does.
 
     Args:
-        arguments: the command line; None takes that of the process.
-        typed: what a person types to start the command, for the hint after a mistyped one. With the command line it is
-            the ``obj`` of the command's context, for messages that say what to type.
+        arguments: the command line; None takes the process's command line.
+        typed: the words that start the command, for the hint after a mistyped one. With the command line they are the
+            ``obj`` of the command's context, for messages that say what to type.
     """
     guard_output()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -29,32 +29,32 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> in
         given = list(sys.argv[1:] if arguments is None else arguments)
         code = app(args=given, obj=shlex.join([*typed.split(), *given]), standalone_mode=False)
     except SystemExit as ended:
-        # typer's code when nobody reads the output any more is ours for a failed gate.
+        # When nobody reads the output any more, typer ends with 1, which is our code for a failed gate.
         if ended.code == GateError.exit_code:
             return ExemplarsError.exit_code
         raise
     except Exception as error:
         if isinstance(error, PydanticSerializationError | SchemaError) and "KeyboardInterrupt" in str(error):
-            # An interrupt that meets pydantic at its work comes out of it so, and without its cause.
+            # Pydantic turns an interrupt during its work into such an error, without the cause.
             code = RunInterruptedError.exit_code
         elif type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
-            if said := error.format_message().rstrip("."):
-                print(f"exemplars: {said}. '{typed} --help' shows the commands", file=sys.stderr)
+            if message := error.format_message().rstrip("."):
+                print(f"exemplars: {message}. '{typed} --help' shows the commands", file=sys.stderr)
             return 2
         else:
             return report_error(error)
     # typer ends with this exit code when it is interrupted outside a run.
     if code == RunInterruptedError.exit_code:
-        # From here on Python would let a second one kill the process.
+        # From here on, a second signal would kill the process.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print("exemplars: interrupted", file=sys.stderr)
     return code if isinstance(code, int) else 0
 
 
 def report_error(error: Exception) -> int:
-    """Prints an error as one message, after its traceback if it is none of ours, and returns the exit code.
+    """Print an error as one message, after its traceback if it is not one of our errors, and return the exit code.
 
-    Python's own code for an uncaught exception is 1, which is that of a failed gate.
+    Python's own code for an uncaught exception is 1, which is our code for a failed gate.
     """
     if isinstance(error, ExemplarsError):
         print(f"exemplars: {error}", file=sys.stderr)
@@ -70,7 +70,7 @@ def report_error(error: Exception) -> int:
 
 
 def guard_output() -> None:
-    """Has stdout and stderr write what a terminal obeys, or their encoding lacks, as an escape (``\\u001b``)."""
+    """Make stdout and stderr escape control characters, and characters missing in their encoding (``\\u001b``)."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
@@ -80,7 +80,7 @@ def guard_output() -> None:
 
 
 class _Guarded:
-    """A stream that writes no control character. rich, whose colours are some, finds the stream behind it."""
+    """A stream that writes no control characters. rich, which needs them for colours, uses the stream behind it."""
 
     def __init__(self, stream: TextIO) -> None:
         self.rich_proxied_file = stream

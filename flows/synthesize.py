@@ -1,4 +1,4 @@
-"""The main job: a model's handle, a synth type and an effort become a checked Parquet sample set."""
+"""The main job: make a checked Parquet sample set from a model's handle, a synth type and an effort."""
 
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -58,91 +58,90 @@ async def synthesize(
     refresh: bool = False,
     batch: Batch = "none",
 ) -> RunResult:
-    """Makes labelled samples for a model and attaches them, when the gate passes, with provenance `synthesized`.
+    """Make labelled samples for a model and attach them, if they pass the gate, with provenance `synthesized`.
 
     Args:
         handle: The model, as namespace.name, in lower-case letters, digits and hyphens: u22a8.technical-writing. It is
-            a folder of the catalogue (data/models). One that was made since the last deploy is typed, under another.
-        synth_type: What the samples are for. from_traits: made from what the traits mean. diversify: the model's
-            authored samples varied, each in its own voice, about other subjects. enrich: a pool for evaluation, which
-            is kept apart from all that is attached and never listed as samples.
-        effort: How many samples for each pole of each trait: low 8, medium 20, high 40, xhigh 80, max 160. More of it
-            also takes a larger synth model, more thinking and more votes: data/effort.yaml has the numbers. The
-            model's own: what its model.yaml says, or high.
-        only_lacking: Fills up: of each trait and pole only so many as the effort asks for less what earlier runs have
-            left. Where nothing is lacking nothing is asked.
+            a folder of the catalogue (data/models). If it was added after the last deploy, type it under "another".
+        synth_type: The purpose of the samples. from_traits: new texts from the traits' definitions. diversify: the
+            model's authored samples varied, each in its own voice, about other subjects. enrich: a pool for evaluation,
+            kept apart from all attached samples and never listed as samples.
+        effort: How many samples for each pole of each trait: low 8, medium 20, high 40, xhigh 80, max 160. More effort
+            also means a larger synth model, more thinking and more votes: data/effort.yaml has the numbers. The
+            model's own: the effort of its model.yaml, or high.
+        only_lacking: Fill up: make only the samples that earlier runs left missing from the effort's number for each
+            trait and pole. If none is missing, no model is asked.
         review: Whether the set waits for a person before anything is attached. The run is then suspended, and its page
-            has a form to attach or reject what was made.
-        strict: Whether a set is rejected where nothing tells the poles of a trait apart, which is a warning otherwise.
+            has a form to attach or reject the set.
+        strict: Whether a set is rejected if the poles of a trait cannot be separated. Otherwise that is a warning.
         per_pole: How many samples for each pole of each trait, in place of the effort's number.
-        refresh: Makes anew what was made for an older definition of the model. Those sets count as gone, and go when
-            the new one is attached. Only so many samples are made as the effort asks for and the definition as it is
-            has not yet.
-        batch: Whether calls go to the provider in a file, which answers within a day and takes about half the price.
-            first: the first round's, and what lacks then is asked at once. all: further rounds and votes too, a day
-            each. The run is suspended meanwhile, and goes on by itself.
+        refresh: Replace sets that were made for an older definition of the model. They count as gone, and are detached
+            when the new set is attached. The run makes only the samples that the present definition is short of.
+        batch: Whether calls go to the provider in a file. It answers within a day, at about half the price. first: the
+            calls of the first round; missing samples are then requested directly. all: further rounds and votes too, a
+            day each. The run is suspended until the answer comes, and then resumes by itself.
     """
     # The parameters are the fields of a request.
-    asked: dict[str, Any] = dict(locals())
+    parameters: dict[str, Any] = dict(locals())
     ignore_closed_output()
     await release_events(get_run_logger())
-    # Prefect takes the state, and gives its caller what that carries.
-    return cast(RunResult, await end_in_state(handle, _run(asked, find_shared())))
+    # Prefect takes the state, and gives its result or error to the caller.
+    return cast(RunResult, await end_in_state(handle, _run(parameters, find_shared())))
 
 
-async def _run(asked: Mapping[str, Any], shared: RunResources | None) -> RunResult:
-    """The work of a flow run, which may be one of many in its process: those share what ``shared`` has."""
-    wanted = RunRequest(**asked)
-    if wanted.review and (ended := await resume_review(wanted.handle, wanted.synth_type)):
+async def _run(parameters: Mapping[str, Any], shared: RunResources | None) -> RunResult:
+    """Run the work of a flow run. The runs of a backfill in one process use the ``shared`` resources."""
+    request = RunRequest(**parameters)
+    if request.review and (ended := await resume_review(request.handle, request.synth_type)):
         return ended
-    # Without a deployment nothing would have it go on, but for the backfill that it is a child of.
-    here, result = shared is None and deployment.get_id() is None, None
+    # Nobody resumes a run without a deployment, except its backfill: so a run alone waits in this process.
+    wait_in_process, result = shared is None and deployment.get_id() is None, None
     while result is None:
         try:
-            result = await _work(wanted, shared, here)
+            result = await _work(request, shared, wait_in_process)
         except Pause as paused:
             await suspend(str(paused), is_child=shared is not None)
-            here = True
+            wait_in_process = True
     if result.status == "proposed":
-        return await resume_review(wanted.handle, wanted.synth_type) or result
+        return await resume_review(request.handle, request.synth_type) or result
     return result
 
 
-async def _work(wanted: RunRequest, shared: RunResources | None, here: bool) -> RunResult:
-    """The work on a model, while nobody else works on it.
+async def _work(request: RunRequest, shared: RunResources | None, wait_in_process: bool) -> RunResult:
+    """Make the samples of a model while the run holds the model's lease.
 
     Args:
-        here: whether it waits for a batch in this process.
+        wait_in_process: wait for a batch in this process.
 
     Raises:
-        prefect.exceptions.Pause: the run is to be suspended until a batch has come.
+        prefect.exceptions.Pause: the run must be suspended until a batch is answered.
     """
     async with (
         sending_heartbeats(),
-        observe_run(wanted.handle, wanted.synth_type, wanted.effort),
+        observe_run(request.handle, request.synth_type, request.effort),
         nullcontext(shared) if shared else open_run_resources(read_settings(), get_run_logger()) as resources,
-        resources.hold_lease(wanted.handle) as lease,
+        resources.hold_lease(request.handle) as lease,
     ):
         while True:
-            batching = await open_batching(resources.settings, wanted)
+            batching = await open_batching(resources.settings, request)
             async with resources.publish_progress() as progress:
                 batching.progress = progress
                 try:
-                    return await make_samples(wanted, lease, progress, resources, batching)
+                    return await make_samples(request, lease, progress, resources, batching)
                 except BatchAwaited:
-                    await wait_for_batch(batching, progress, here)
+                    await wait_for_batch(batching, progress, wait_in_process)
 
 
 async def make_samples(
-    wanted: RunRequest, lease: Lease, progress: Progress, resources: RunResources, batching: Batching
+    request: RunRequest, lease: Lease, progress: Progress, resources: RunResources, batching: Batching
 ) -> RunResult:
-    """The walk of a run that holds its model's lease, step by step."""
+    """Run all steps, from the request to the stored set, of a run that holds its model's lease."""
     settings, call, run_in_worker = resources.settings, resources.call, resources.run_in_worker
-    if done := find_finished(settings, wanted.handle, wanted.synth_type, get_run_id()):
+    if done := find_finished(settings, request.handle, request.synth_type, get_run_id()):
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.folder)
         finish_replacing(done)
         return read_result(done)
-    job = batching.job = batching.job or await load_job(wanted, resources)
+    job = batching.job = batching.job or await load_job(request, resources)
     if job.is_complete:
         await lease.confirm()
         return find_complete(settings, job)
@@ -152,13 +151,13 @@ async def make_samples(
         rounds = await call(plan, settings, job, models.gateway, run_in_worker)
         await batching.take_over(rounds.plan.plan_id, resources.client)
         expected = await estimate(settings, rounds, models, progress)
-        if wanted.batch == "all" and models.voting_judge:
+        if request.batch == "all" and models.voting_judge:
             models.voting_judge.ask_ahead = batching.queue_votes
         await run_rounds(rounds, models, progress, expected, resources, batching.queue_cells)
-    # Where the sets of other runs came in since the check, it is their ids that are returned: it is made again.
+    # If other sets were attached since the check, ``write`` returns the ids of their runs: check again.
     stored: StoredSet | tuple[str, ...] = ()
     while not isinstance(stored, StoredSet):
-        verdict = await call(check, settings, rounds, stamp, run_in_worker, wanted.review, wanted.strict)
+        verdict = await call(check, settings, rounds, stamp, run_in_worker, request.review, request.strict)
         recheck_against_new_sets(job, verdict, stored, settings)
         await lease.confirm()
         stored = call(write, settings, rounds, stamp, verdict, models.gateway)
@@ -169,15 +168,15 @@ async def make_samples(
     return conclude(rounds, stamp, verdict, stored)
 
 
-async def load_job(wanted: RunRequest, resources: RunResources) -> Job:
-    """The job of a request, once the gate can run the author's suites.
+async def load_job(request: RunRequest, resources: RunResources) -> Job:
+    """Return the job of a request, after a check that the gate can run the author's suites.
 
     Raises:
-        DefinitionError: it cannot run some. ModelBusyError: another proposal waits, and this is to be one.
+        DefinitionError: the gate cannot run a suite. ModelBusyError: this run is to propose, and a proposal waits.
     """
-    job = resources.call(load, resources.settings, wanted)
-    if wanted.review:
-        ensure_single_proposal(resources.settings, wanted.handle, get_run_id())
+    job = resources.call(load, resources.settings, request)
+    if request.review:
+        ensure_single_proposal(resources.settings, request.handle, get_run_id())
     if job.model.own_suites and not job.is_complete:
         await resources.run_in_worker(partial(check_own_suites, job.model.own_suites))
     return job

@@ -1,1 +1,1 @@
-"""The command ``exemplars``: its subcommands and what they print."""
+"""The command ``exemplars``: its subcommands and their output."""

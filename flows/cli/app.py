@@ -1,4 +1,4 @@
-"""Defines the command ``exemplars`` and its subcommands, which print for people, or with ``--json`` for programs."""
+"""Define the command ``exemplars`` and its subcommands, which print for people, or with ``--json`` for programs."""
 
 import atexit
 import gc
@@ -45,9 +45,9 @@ class _Commands(TyperGroup):
 app = typer.Typer(cls=_Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-def show_version(asked: bool) -> None:
-    """Prints the version and ends, where it is asked for."""
-    if asked:
+def show_version(is_requested: bool) -> None:
+    """Print the version and end, if it is requested."""
+    if is_requested:
         print(f"exemplars {importlib.metadata.version('exemplars')}")
         raise typer.Exit
 
@@ -78,7 +78,7 @@ def synthesize_command(
     refresh: options.RefreshOption = False,
     batch: options.BatchOption = "none",
 ) -> None:
-    """Make samples for one model, check them, and attach them where nothing critical is found."""
+    """Make samples for one model, check them, and attach them if nothing critical is found."""
 
     settings, request = read_settings(), RunRequest.take(context.params)
     logs_json = settings.log_format == "json"
@@ -86,7 +86,7 @@ def synthesize_command(
     from flows.run.worker import forking_worker
 
     with starting_server() as server, forking_worker():
-        # Imported late: Prefect reads its settings on import, and a mistyped handle should not have to wait for that.
+        # Imported late: Prefect reads its settings on import, and an error in the handle should not wait for that.
         with importing():
             from engine.run.job import load_job
             from flows.cli.terminal import show_begin, show_result, watch
@@ -112,7 +112,7 @@ def try_command(
     per_pole: options.PerPoleOption = 3,
     verbose: options.VerboseOption = False,
 ) -> None:
-    """Make three texts a pole, to see what the prompts make: here and as a page. Attaches and keeps nothing."""
+    """Make three texts a pole as a first look, in the terminal and as a page. Attaches and keeps nothing."""
     from engine.definitions.effort import write_first_look
 
     settings, request = read_settings(), RunRequest.take(context.params)
@@ -121,11 +121,11 @@ def try_command(
 
     page = Path(settings.cache_dir, "tries", f"{handle}.html")
     with TemporaryDirectory(prefix="exemplars-try-") as store, ExitStack() as stack:
-        # Messages name it as the user does.
+        # The copy has the dial's file name, so that messages show the name that the user knows.
         dial = Path(store, Path(settings.effort_file).name)
         dial.write_text(write_first_look(settings.effort_file), encoding="utf-8")
-        # The flow reads its settings itself. On a server that others use, its events and states would be taken for
-        # those of a run that is meant.
+        # The flow reads its settings itself. It must not use a shared server: others would take its events and states
+        # for those of a real run.
         os.environ |= {"EXEMPLARS_SAMPLES_URI": store, "EXEMPLARS_EFFORT_FILE": str(dial), "PREFECT_API_URL": ""}
         server = stack.enter_context(starting_server())
         stack.enter_context(forking_worker())
@@ -155,31 +155,31 @@ def plan_command(
     force: options.ForceOption = False,
     refresh: options.RefreshOption = False,
 ) -> None:
-    """Show what a run would do: prompts, calls, tokens, cost and minutes; of many models the sum, as a backfill's.
+    """Show the plan of a run: prompts, calls, tokens, cost and minutes. For many models, show a backfill's sums.
 
     Calls no model and writes nothing.
     """
 
-    named = handles or []
-    if len(named) == 1 and not (namespace or glob or force):
+    handle_list = handles or []
+    if len(handle_list) == 1 and not (namespace or glob or force):
         from flows.cli.plan import plan_run, show_planned
 
-        planned = plan_run(read_settings(), RunRequest.take({**context.params, "handle": named[0]}), prompts)
+        planned = plan_run(read_settings(), RunRequest.take({**context.params, "handle": handle_list[0]}), prompts)
         if as_json:
             print(json.dumps(asdict(planned)))
         else:
             show_planned(planned)
         return
-    # Prefect is imported by what follows.
+    # Before the next import, which imports Prefect.
     quiet_libraries(verbose=False)
     from flows.backfills.terminal import describe_json, estimate_backfill, make_request, show_estimate
 
     request = make_request(context.params)
-    outlook = estimate_backfill(read_settings(), request, most=None)
+    backfill_estimate = estimate_backfill(read_settings(), request, most=None)
     if as_json:
-        print(json.dumps(describe_json(outlook, request)))
+        print(json.dumps(describe_json(backfill_estimate, request)))
     else:
-        show_estimate(outlook, request)
+        show_estimate(backfill_estimate, request)
 
 
 @app.command("mcp", rich_help_panel=HAND_ON, epilog="Example: exemplars mcp --http --port 8001")
@@ -194,7 +194,9 @@ def mcp_command(
 ) -> None:
     """Serve models, samples and synthesis as MCP tools, by standard input and output or over HTTP."""
     if port is not None and not http:
-        raise InputError("--port is the port of --http: say both, or neither to serve standard input and output")
+        raise InputError(
+            "--port is the port of --http: give both options, or neither to serve standard input and output"
+        )
 
     settings = read_settings()
     quiet_libraries(verbose=False, logs_json=settings.log_format == "json")
@@ -203,9 +205,9 @@ def mcp_command(
             "the tools for agents need fastmcp, which is not installed here. 'make install' brings it in a checkout, "
             "and pip install 'exemplars[mcp]' elsewhere"
         )
-    # The HTTP API asks again by itself, with a backoff in tenths of a second.
+    # No retries in Prefect's client: the HTTP API itself retries, with a backoff in tenths of a second.
     os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "0")
-    # By name, as flows are: it stands above the commands, and uses one.
+    # Imported by name, like flows: the tools server is a layer above the commands, and uses one of them.
     with importing():
         sessions: Any = importlib.import_module("flows.tools_server.sessions")
     if http:
@@ -221,14 +223,14 @@ app.add_typer(models.app, name="models", rich_help_panel=KEEP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
-    # Without this the interpreter collects garbage in all that litellm and Prefect have loaded before it ends: 1.2 s.
+    """Run the command and return its exit code."""
+    # Without this, the interpreter scans all objects of litellm and Prefect for garbage before it ends: 1.2 s.
     atexit.register(gc.freeze)
     words = sys.argv[1:] if arguments is None else arguments
-    # Typer has no option whose value may be left out.
+    # Typer has no options with an optional value, so ``--batch`` alone gets its default here.
     return run_app(app, ["--batch=first" if word == "--batch" else word for word in words], "exemplars")
 
 
 def run() -> None:
-    """The entry point of the installed command."""
+    """Run the installed command."""
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""The console that every command prints tables and progress on: a text on it is no markup and moves no cursor."""
+"""The console for the tables and progress of all commands. Texts on it are not markup and do not move the cursor."""
 
 import getpass
 from collections.abc import Callable, Iterable, Sequence
@@ -15,17 +15,17 @@ MANY_MODELS = 20
 
 
 def make_console(stderr: bool = False) -> Console:
-    """A console that prints texts as they are."""
+    """Return a console that prints texts unchanged."""
     return _PlainConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def make_live(console: Console, draw: Callable[[], RenderableType]) -> Live:
-    """A display that is drawn again and again, and vanishes. What others print meanwhile goes through the guard."""
+    """Return a display that is redrawn and finally erased. Output of other code still passes the output guard."""
     return Live(console=console, get_renderable=draw, transient=True, redirect_stdout=False, redirect_stderr=False)
 
 
 def make_table(*words: str, numbers: Sequence[str] = ()) -> Table:
-    """A table without lines, with columns for words, which are folded, and for numbers after them."""
+    """Return a table without lines: first columns for words, which wrap, then columns for numbers."""
     table = Table(header_style="bold", box=None, padding=(0, 2, 0, 0))
     for name in words:
         table.add_column(name, overflow="fold")
@@ -35,13 +35,13 @@ def make_table(*words: str, numbers: Sequence[str] = ()) -> Table:
 
 
 def say_reading(models: int) -> None:
-    """Says on stderr that models are read, where they are so many that it takes a while."""
+    """Print on stderr that models are read, if there are so many that it takes a while."""
     if models >= MANY_MODELS:
         make_console(stderr=True).print(f"Reading {models:,} models …")
 
 
 def name_user() -> str:
-    """The name of who runs the command; empty in a container whose user has none."""
+    """Return the user's name; empty in a container with an unnamed user."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -50,7 +50,7 @@ def name_user() -> str:
 
 class _PlainConsole(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Renders with control characters shown; a text that has some loses its inner styles."""
+        """Render control characters visibly; a text with control characters loses its inner styles."""
         if isinstance(renderable, str):
             renderable = show_controls(renderable)
         elif isinstance(renderable, Text) and (shown := show_controls(renderable.plain)) != renderable.plain:

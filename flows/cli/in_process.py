@@ -1,7 +1,7 @@
-"""Runs a flow inside the command's own process, on a Prefect server, and ends it once whatever signals come.
+"""Run a flow inside the command's own process, on a Prefect server, and end it once, however many signals come.
 
-Where none is configured a temporary server is started. Prefect's own outlives a parent that is killed; this one does
-not. It starts before anything slow is imported here, and ends by itself, ``STOP_SECONDS`` after this process.
+If no server is configured, a temporary server is started. Prefect's own temporary server outlives a killed parent; this
+one does not. It starts before slow imports in this process, and ends by itself, ``STOP_SECONDS`` after this process.
 """
 
 import importlib
@@ -20,7 +20,7 @@ from engine.system.importing import importing
 
 MAIN_JOB = "flows.synthesize:synthesize"
 SERVER_PROCESS = Path(__file__).with_name("server_process.py")
-# The first start makes the database; on busy cores that takes longer than Prefect's own 20 seconds.
+# The first start creates the database. On busy cores that takes longer than Prefect's own limit of 20 seconds.
 START_SECONDS = 180.0
 DRAIN_SECONDS = 3.0
 HEALTH_SECONDS = 10.0
@@ -28,9 +28,9 @@ HEALTH_SECONDS = 10.0
 
 @contextmanager
 def starting_server() -> Iterator[ChildServer | None]:
-    """Has a temporary server start beside the block; None where a server is configured.
+    """Start a temporary server in parallel with the block; yield None if a server is configured.
 
-    One that a profile of Prefect's names is known only once Prefect is imported; then the process ends by itself.
+    A server from a Prefect profile is known only once Prefect is imported; the temporary server then ends by itself.
     """
     url = os.environ.get("PREFECT_API_URL")
     if "prefect" in sys.modules:
@@ -48,10 +48,10 @@ def starting_server() -> Iterator[ChildServer | None]:
 
 
 def run_in_process(name: str, parameters: Mapping[str, Any], server: ChildServer | None) -> Any:
-    """Runs the flow ``<module>:<name>`` to its end, on the configured Prefect server or else the temporary one.
+    """Run the flow ``<module>:<name>`` to its end, on the configured Prefect server or else the temporary one.
 
     Args:
-        server: what ``starting_server`` has started.
+        server: the server that ``starting_server`` has started.
 
     Raises:
         ModelBusyError: another run works on the model.
@@ -63,12 +63,12 @@ def run_in_process(name: str, parameters: Mapping[str, Any], server: ChildServer
             from prefect import flow_engine
             from prefect.exceptions import Abort, CancelledRun
 
-            # Prefect would take SIGTERM, and have each one raise an error wherever the run is.
+            # Otherwise Prefect handles SIGTERM, and each signal raises an error anywhere in the run.
             setattr(flow_engine, "capture_sigterm", nullcontext)  # noqa: B010 (not exported, says mypy)
             module, _, flow = name.partition(":")
             run: Any = getattr(importlib.import_module(module), flow)
             if server is not None:
-                # Which the run needs, and the server takes as long to start.
+                # The run needs litellm; its import takes as long as the server's start.
                 from engine.llm.client.litellm_client import import_litellm
 
                 import_litellm()
@@ -83,7 +83,7 @@ def run_in_process(name: str, parameters: Mapping[str, Any], server: ChildServer
 
 @contextmanager
 def ensure_server(server: ChildServer | None) -> Iterator[None]:
-    """Has Prefect's client ask the configured server inside the block, or else the temporary one."""
+    """Make Prefect's client use the configured server during the block, or else the temporary one."""
     import httpx
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
@@ -111,22 +111,22 @@ def ensure_server(server: ChildServer | None) -> Iterator[None]:
         try:
             yield
         finally:
-            # Prefect sends logs and events when the interpreter ends: the server is gone then, and it retries for 70 s.
+            # Otherwise Prefect sends logs and events after the server has ended, and retries for 70 s.
             for worker in (APILogWorker, EventsWorker):
                 worker.drain_all(timeout=DRAIN_SECONDS, at_exit=False)
 
 
 @contextmanager
 def ending_once() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
-    """Has the first signal interrupt the block, and all later ones change nothing until the process has ended.
+    """Let the first signal interrupt the block, and ignore all later signals until the process ends.
 
-    The block is given what runs a coroutine, which is then cancelled and ends in its own order. A signal that is
-    ignored already, as by nohup, stays so.
+    The block gets a function that runs a coroutine; the signal cancels the coroutine, which ends in its own order. A
+    signal that is already ignored, as by nohup, stays ignored.
 
     Raises:
         RunInterruptedError: a signal came.
     """
-    # It takes longer than all else that `exemplars --help` needs.
+    # Imported here: it takes longer than everything else that `exemplars --help` needs.
     import asyncio
 
     tasks: list[Any] = []
@@ -136,7 +136,7 @@ def ending_once() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
             signal.signal(number, signal.SIG_IGN)
         if not tasks:
             raise KeyboardInterrupt
-        # One that is done needs no end, and its loop may be closed.
+        # A finished task needs no cancel, and its loop may be closed.
         if not tasks[0].done():
             tasks[0].get_loop().call_soon_threadsafe(tasks[0].cancel)
 
@@ -144,7 +144,7 @@ def ending_once() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
         tasks.append(asyncio.current_task())
         return await work
 
-    handlers = {number: had for number in SIGNALS if (had := signal.getsignal(number)) is not signal.SIG_IGN}
+    handlers = {number: old for number in SIGNALS if (old := signal.getsignal(number)) is not signal.SIG_IGN}
     for number in handlers:
         signal.signal(number, end)
     try:
@@ -160,11 +160,11 @@ def ending_once() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
 
 
 def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
-    """Sets Prefect's variables that the user has not set: no analytics, a quiet console.
+    """Set Prefect's variables that the user has not set: no analytics, a quiet console.
 
     Args:
-        verbose: whether the console shows what Prefect and the libraries log.
-        logs_json: whether the console shows JSON lines.
+        verbose: show the logs of Prefect and the libraries on the console.
+        logs_json: show JSON lines on the console.
     """
     defaults = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
     if not verbose:
@@ -178,7 +178,7 @@ def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     if "prefect" in sys.modules:
-        # `python -m flows.synthesize` has imported Prefect already, which set up its logging without these variables.
+        # `python -m flows.synthesize` has already imported Prefect, which set up its logging without these variables.
         from prefect.logging.configuration import setup_logging
 
         from flows.observability.logs import set_up_logs

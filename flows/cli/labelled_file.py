@@ -1,4 +1,4 @@
-"""Reads the file of labelled texts that a command is given."""
+"""Read the file of labelled texts that is passed to a command."""
 
 import sys
 from pathlib import Path
@@ -12,11 +12,11 @@ from flows.cli.options import STDIN
 
 
 def read_labelled_file(settings: Settings, handle: str, file: str, only: Trait | None = None) -> LabelledFile:
-    """Reads the labels of a file for a model's traits.
+    """Read the labels of a file for a model's traits.
 
     Args:
         file: a path, or ``-`` for standard input.
-        only: the one trait whose labels are read.
+        only: read the labels of this trait only.
 
     Raises:
         InputError: the model or the file cannot be used, or nothing in the file is labelled.

@@ -27,9 +27,9 @@ def list_command(as_json: JsonOption = False) -> None:
 
     folder, models = Path(read_settings().embedded_dir), embedded_models.list_embedded_models()
     if as_json:
-        told = {"bytes", "licence", "style", "sha256"}
+        fields = {"bytes", "licence", "style", "sha256"}
         rows = [
-            {"name": name, **model.model_dump(include=told), "languages": sorted(model.languages)}
+            {"name": name, **model.model_dump(include=fields), "languages": sorted(model.languages)}
             | {"path": str(path) if (path := model.find(folder)) else None}
             for name, model in models.items()
         ]
@@ -64,7 +64,7 @@ def remove_command(name: NameArgument) -> None:
 
     model, folder = _find(name), Path(read_settings().embedded_dir)
     if model.installed is not None:
-        raise InputError(f"{name} came with the project's packages, and stays as long as these do")
+        raise InputError(f"{name} is part of the project's packages, and can only be removed with them")
     removed = remove_model(model, folder)
     print(f"Removed {format_bytes(removed)} from {folder}" if removed else f"{name} is not in {folder}")
 
@@ -74,5 +74,5 @@ def _find(name: str) -> "EmbeddedModel":
 
     models = embedded_models.list_embedded_models()
     if name not in models:
-        raise InputError(f"{name!r} is not an embedded model. There are: {', '.join(models)}")
+        raise InputError(f"{name!r} is not an embedded model. Known models: {', '.join(models)}")
     return models[name]

@@ -1,4 +1,4 @@
-"""The arguments and options that several commands have, and the groups of commands that the help shows."""
+"""Arguments and options that several commands share, and the groups of commands in the help."""
 
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ GROUPS = BEGIN, MAKE, JUDGE, HAND_ON, KEEP = (
     "Keep house",
 )
 
-# What stands for standard input in the place of a file or a text.
+# Stands for standard input, in place of a file or a text.
 STDIN = "-"
 
 LABELLED_HELP = (
@@ -23,7 +23,7 @@ LABELLED_HELP = (
 
 
 def read_id(given: str) -> int:
-    """Reads a sample's id.
+    """Read a sample's id.
 
     Raises:
         BadParameter: it is no number.
@@ -39,13 +39,13 @@ HandleArgument = Annotated[
     str, typer.Argument(help="The model, as <namespace>.<name>, such as u22a8.technical-writing.")
 ]
 HandlesArgument = Annotated[list[str] | None, typer.Argument(help="The models. --namespace and --glob add to them.")]
-# Lists, so that a second value is refused and does not silently replace the first.
+# Lists, so that a second value is refused instead of silently replacing the first.
 NamespaceOption = Annotated[list[str] | None, typer.Option(help="All models of a namespace.")]
 GlobOption = Annotated[
     list[str] | None, typer.Option(help="All models whose handle fits a pattern, such as 'u22a8.*-report'.")
 ]
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="Make another set even where a model has one for its definition as it is.")
+    bool, typer.Option("--force", help="Make another set even if a model has one for its present definition.")
 ]
 SynthTypeOption = Annotated[
     str,
@@ -62,26 +62,29 @@ EffortOption = Annotated[
 StrictOption = Annotated[
     bool,
     typer.Option(
-        "--strict", help="Attach nothing if a trait's poles cannot be told apart. Without it that is a warning."
+        "--strict", help="Attach nothing if a trait's poles cannot be separated. Without it that is a warning."
     ),
 ]
 OnlyLackingOption = Annotated[
-    bool, typer.Option("--only-lacking", help="Fill up: make only what each pole is short of the effort's number.")
+    bool,
+    typer.Option(
+        "--only-lacking", help="Fill up: make only the samples that each pole is short of the effort's number."
+    ),
 ]
 RefreshOption = Annotated[
     bool,
     typer.Option(
         "--refresh",
-        help="Make anew what is of an older definition (traits, brief …, not samples). All older sets of the pool go "
-        "with the new one, those of diversify too.",
+        help="Replace sets of an older definition (traits, brief …, not samples). All older sets of the pool go when "
+        "the new one is attached, also sets of diversify.",
     ),
 ]
 PerPoleOption = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="How many samples a pole, in place of the effort's number. Below 8 variety, word order and likeness to "
-        "the seeds are not checked, below 4 nor how well poles are told apart.",
+        help="How many samples a pole, in place of the effort's number. Below 8, variety, word order and likeness to "
+        "the seeds are not checked; below 4, the separation of the poles is not checked either.",
     ),
 ]
 BatchOption = Annotated[
@@ -98,7 +101,7 @@ VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Show what 
 
 
 def json_option(facts: str = "the same facts") -> Any:
-    """The option ``--json``, which prints one last line of JSON with these facts."""
+    """Return the option ``--json``, which prints one last line of JSON with these facts."""
     return typer.Option("--json", help=f"Print one line of JSON: {facts}.")
 
 

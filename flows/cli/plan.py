@@ -1,4 +1,4 @@
-"""The dry run of ``exemplars plan``: says what a run would do, and prints it in tables that fit 80 columns."""
+"""The dry run of ``exemplars plan``: describe a planned run, and print it in tables that fit 80 columns."""
 
 import json
 from collections.abc import Iterator
@@ -22,15 +22,15 @@ from engine.text.formatting import count_noun, format_cost, format_seconds
 from expectations.own_suites import check_own_suites
 from flows.cli.console import make_console, make_table
 
-# So many values of a list are shown; the rest are counted.
+# The number of values of a list to show; the rest are counted.
 SHOWN_VALUES = 4
 
 
 def plan_run(settings: Settings, request: RunRequest, prompts: int = 2) -> PlannedRun:
-    """Says what the run of a request would do. If it would be refused because a price is unknown, the result says so.
+    """Return the planned run of a request. If it would be refused because a price is unknown, the result says so.
 
     Args:
-        prompts: how many prompts of each kind are included, at most.
+        prompts: the largest number of prompts of each kind to include.
 
     Raises:
         InputError, ProviderError, StoreError: as ``load_job``.
@@ -57,7 +57,7 @@ def _name_better_model(settings: Settings, level: Level) -> list[str]:
 
 
 def show_planned(planned: PlannedRun) -> None:
-    """Prints the plan, prompts of each kind, and the calls with their tokens and cost."""
+    """Print the plan, prompts of each kind, and the calls with their tokens and cost."""
     console = make_console()
     console.print(f"{planned.handle}: a dry run, no model is called and nothing is written", style="bold")
     _show_plan(console, planned)
@@ -67,15 +67,15 @@ def show_planned(planned: PlannedRun) -> None:
 
 
 def _show_plan(console: Console, planned: PlannedRun) -> None:
-    _head(console, "Plan")
+    _print_heading(console, "Plan")
     facts = Table.grid(padding=(0, 2))
     facts.add_column()
     facts.add_column(overflow="fold")
-    wanted = count_noun(max(quota.wanted for quota in planned.quotas), "exemplar")
+    exemplars = count_noun(max(quota.wanted for quota in planned.quotas), "exemplar")
     rounds = count_noun(planned.top_up_rounds, "top-up round")
     for name, value in (
         ("synth type", planned.synth_type),
-        ("effort", f"{planned.effort}: {wanted} a pole, up to {rounds}"),
+        ("effort", f"{planned.effort}: {exemplars} a pole, up to {rounds}"),
         ("synth model", planned.synth_model),
         ("plan id", planned.plan_id),
         ("prompts", planned.prompts_version),
@@ -93,7 +93,7 @@ def _show_plan(console: Console, planned: PlannedRun) -> None:
 
 
 def _show_scenarios(console: Console, planned: PlannedRun) -> None:
-    _head(console, "Subjects and scenarios")
+    _print_heading(console, "Subjects and scenarios")
     if planned.proposed_by:
         console.print(
             f"A run first asks {planned.proposed_by} for what `scenarios` in model.yaml leave open, and uses that "
@@ -110,10 +110,10 @@ def _show_scenarios(console: Console, planned: PlannedRun) -> None:
 
 
 def _show_prompts(console: Console, planned: PlannedRun) -> None:
-    """Prints some prompts. Many share a system message, which is printed in full only the first time."""
+    """Print some prompts. A shared system message is printed in full only the first time."""
     systems: dict[str, str] = {}
     for prompt in planned.prompts:
-        _head(console, f"Prompt: {prompt.kind}")
+        _print_heading(console, f"Prompt: {prompt.kind}")
         console.print(Text(f"{prompt.title}, to {prompt.model}", style="dim"))
         schema = ", with the JSON schema of the reply" if prompt.schema else ""
         limits = f"max_tokens {prompt.max_tokens}, temperature {prompt.temperature:g}{schema}"
@@ -137,14 +137,14 @@ def _list_messages(prompt: PlannedPrompt, systems: dict[str, str]) -> Iterator[t
         return
     known = systems.setdefault(prompt.system, prompt.title)
     yield "System", prompt.system if known == prompt.title else f"(as for {known})"
-    for asked, answer in prompt.turns:
-        yield "User", asked
+    for message, answer in prompt.turns:
+        yield "User", message
         yield "Assistant", answer
     yield "User", prompt.user
 
 
 def _show_cost(console: Console, planned: PlannedRun) -> None:
-    _head(console, "Calls, tokens, cost and time (an estimate)")
+    _print_heading(console, "Calls, tokens, cost and time (an estimate)")
     table = make_table("", numbers=("likely", "at most"))
     for calls in planned.estimate.calls:
         table.add_row(Text(calls.kind), f"{calls.likely.calls:,}", f"{calls.most.calls:,}")
@@ -155,7 +155,7 @@ def _show_cost(console: Console, planned: PlannedRun) -> None:
         ("tokens out", likely.tokens_out, most.tokens_out),
     ):
         table.add_row(Text(name, style="bold"), f"{low:,}", f"{high:,}")
-    # A cost that is not known is never shown as a number.
+    # An unknown cost is never shown as a number.
     table.add_row(Text("cost", style="bold"), format_cost(likely.cost_usd), format_cost(most.cost_usd))
     seconds = planned.estimate.seconds
     table.add_row(Text("time", style="bold"), "not known" if seconds is None else format_seconds(seconds), "")
@@ -170,6 +170,6 @@ def _show_cost(console: Console, planned: PlannedRun) -> None:
         console.print(Text(f"A run would be refused now. {planned.refused}.", style="bold"))
 
 
-def _head(console: Console, text: str) -> None:
+def _print_heading(console: Console, text: str) -> None:
     console.print()
     console.rule(Text(text, style="bold"), align="left")

@@ -33,9 +33,9 @@ def check_command(
     from engine.domain.run_request import check_effort
     from engine.run.job import read_level, require_votes
 
-    settings, asked = read_settings(), check_effort(effort)
+    settings, chosen = read_settings(), check_effort(effort)
     model = load_model(settings.models_uri, handle) if handle else None
-    level, _ = read_level(settings, choose_effort(asked, model.effort if model else None))
+    level, _ = read_level(settings, choose_effort(chosen, model.effort if model else None))
     if model and model.questions:
         level = require_votes(level, model)
     checked = asyncio.run(_collect(settings, level, as_json))
@@ -63,7 +63,7 @@ def _show(checked: "Checked") -> None:
     price = "not known" if checked.usd_per_million is None else "${:g} in, ${:g} out".format(*checked.usd_per_million)
     if checked.usd_per_million == (0.0, 0.0):
         price = f"nothing, ${checked.usd_per_call:g} a request" if checked.usd_per_call else "free"
-    speed = "not told" if checked.tokens_per_second is None else f"{checked.tokens_per_second:,.0f} tokens a second"
+    speed = "not known" if checked.tokens_per_second is None else f"{checked.tokens_per_second:,.0f} tokens a second"
     print(f"{checked.model} ({checked.role}): {'works' if checked.works else 'does not work'}")
     if checked.answered_by or checked.tokens_per_second:
         facts = {

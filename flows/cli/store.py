@@ -1,4 +1,4 @@
-"""The commands on what is stored: the store is checked, sets and single samples go, and so do kept replies."""
+"""Commands on the sample store: verify it, detach sets, remove samples, and prune old sets and replies."""
 
 import json
 import sys
@@ -31,7 +31,7 @@ app = typer.Typer()
 def verify_command(
     as_json: Annotated[bool, json_option("models, sets, samples, bytes, broken")] = False,
 ) -> None:
-    """Check the whole sample store, and say what is broken and what to do. Changes nothing."""
+    """Check the whole sample store, and print faults with their remedies. Changes nothing."""
     quiet_libraries(verbose=False)
     from engine.store.verify import StoreVerifier
 
@@ -47,9 +47,9 @@ def verify_command(
     else:
         sets = ", ".join(f"{count} {status}" for status, count in verifier.sets.items())
         models, samples = count_noun(verifier.models, "model"), count_noun(verifier.samples, "sample")
-        said = f"{len(faults)} broken" if faults else "nothing is broken"
+        result = f"{len(faults)} broken" if faults else "nothing is broken"
         size = f"{verifier.size_bytes / 1e6:.1f} MB"
-        print(f"{verifier.samples_uri}: {models}, sets: {sets}; {samples}, {size}: {said}")
+        print(f"{verifier.samples_uri}: {models}, sets: {sets}; {samples}, {size}: {result}")
     if faults:
         verb, noun = ("is", "thing") if len(faults) == 1 else ("are", "things")
         raise StoreError(f"{len(faults)} {noun} {verb} broken in {verifier.samples_uri}")
@@ -60,7 +60,7 @@ def detach_command(
     run_id: Annotated[str, typer.Argument(help="The run whose set goes, such as the run=… of its folder.")],
     as_json: Annotated[bool, json_option("run_id, handle, pool, samples, counts, kept")] = False,
 ) -> None:
-    """Take a set off a draft: no reader sees its samples any more. Its report and rows are kept."""
+    """Detach a set from a draft: no reader sees its samples any more. Its report and rows are kept."""
     quiet_libraries(verbose=False)
     from engine.store.changes import detach_set, find_detachable
     from engine.store.layout import DETACHED
@@ -92,7 +92,7 @@ def remove_command(
     why: Annotated[str, typer.Option(help="The reason, kept with them.")] = "",
     as_json: Annotated[bool, json_option("handle, removed, runs, added, removed_before")] = False,
 ) -> None:
-    """Take single samples off a draft: no reader sees them any more. The set's manifest names them."""
+    """Remove single samples from a draft: no reader sees them any more. The set's manifest names them."""
     quiet_libraries(verbose=False)
     from engine.definitions.lifecycle import check_draft
     from engine.listing.locations import find_in_model, list_touched, remove_samples
@@ -107,11 +107,11 @@ def remove_command(
     places = find_in_model(settings.models_uri, settings.samples_uri, handle, ids, ("train", "eval"))
     known = {place.number for place in places}
     unknown = [str(number) for number in dict.fromkeys(ids) if number not in known]
-    said = [f"{handle} has no sample {', '.join(unknown)}"] if unknown else []
+    mistakes = [f"{handle} has no sample {', '.join(unknown)}"] if unknown else []
     authored = [place for place in places if place.standing == "authored" and not place.is_added]
-    said += [f"Sample {own.number} stands in {own.where}, which an author wrote: take it out there" for own in authored]
-    if said:
-        raise InputError(f"{'. '.join(said)}. {UNDONE}")
+    mistakes += [f"Sample {own.number} is in {own.where}, which an author wrote: remove it there" for own in authored]
+    if mistakes:
+        raise InputError(f"{'. '.join(mistakes)}. {UNDONE}")
     with lock_model(handle, UNDONE), emitting_removals(list_touched(places)):
         check_draft(settings.models_uri, handle, UNDONE)
         remove_samples(settings.models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why, name_user()))
@@ -128,7 +128,7 @@ def prune_command(
     ] = None,
     as_json: Annotated[bool, json_option("the totals")] = False,
 ) -> None:
-    """Remove what is old: rejected sets, replies of unused plans. Never an attached set."""
+    """Remove old rejected sets and the replies of unused plans. Never removes an attached set."""
     if replies is not None:
         _drop_replies(None if replies == "all" else check_handle(replies), dry_run, as_json)
         return
@@ -143,7 +143,7 @@ def prune_command(
 
 
 def _show_removed(handle: str, places: "Collection[SampleLocation]", as_json: bool) -> None:
-    """Prints what was removed, from which sets, what had been removed before, and how each set is filled up."""
+    """Print the removed samples by set, samples that were removed before, and commands to fill up the sets."""
     from engine.listing.locations import list_touched
     from engine.store.sample_set import write_filling_command
 
@@ -163,13 +163,13 @@ def _show_removed(handle: str, places: "Collection[SampleLocation]", as_json: bo
     if before:
         print(f"  {', '.join(map(str, before))} had been removed before")
     for command in dict.fromkeys(write_filling_command(stored.manifest) for stored in list_touched(places)):
-        print(f"`{command}` fills up what is lacking now.")
+        print(f"`{command}` makes the samples that are missing now.")
 
 
 def _drop_replies(handle: str | None, dry_run: bool, as_json: bool) -> None:
     from engine.llm.replies.admin import list_cache, remove_plans
 
-    place, whose = read_settings().replies_place, f"of {handle}" if handle else "of all models"
+    place, owner = read_settings().replies_place, f"of {handle}" if handle else "of all models"
     plans = list_cache(place, handle)
     if dry_run:
         as_objects = [asdict(plan) for plan in plans]
@@ -181,10 +181,10 @@ def _drop_replies(handle: str | None, dry_run: bool, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"plans": len(removed), "replies": count, "bytes": size, "in_use": in_use}))
     elif removed:
-        what = f"{count_noun(count, 'reply', 'replies')} {whose}: {count_noun(len(removed), 'plan')}"
+        what = f"{count_noun(count, 'reply', 'replies')} {owner}: {count_noun(len(removed), 'plan')}"
         print(f"Dropped {what}, {size / 1e6:.1f} MB. A run that did not finish has to make all of its calls again")
     else:
-        print(f"No replies {whose} were dropped")
+        print(f"No replies {owner} were dropped")
     if in_use:
         raise ModelBusyError(
             f"These plans are in use by live runs, so their replies were not dropped: {', '.join(in_use)}. "

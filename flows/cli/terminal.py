@@ -1,4 +1,4 @@
-"""Shows a run in the terminal: progress while it goes on, and samples, verdict and paths at its end."""
+"""Show a run in the terminal: its progress, and samples, verdict and paths at its end."""
 
 import json
 import sys
@@ -44,58 +44,55 @@ COLOURS: dict[Pole, str] = {"positive": "cyan", "negative": "yellow"}
 
 
 class RunProgress:
-    """Counts what a run reports, and draws it in a terminal or prints lines where there is none."""
+    """Counts a run's events, and draws the progress in a terminal or prints lines if there is no terminal."""
 
     def __init__(self, job: Job, console: Console) -> None:
         self._job = job
         self._console = console
         self._forecast = RunForecast("Starting")
         self._printed_at = 0.0
-        # Events come from the run's threads, and the line of a silence from its own.
+        # Events come from the run's threads, and the lines of ``break_silence`` from another thread.
         self._turn = threading.RLock()
 
     def report(self, event: Event) -> None:
-        """Shows one event. It must not raise: a run must not fail because its terminal is gone."""
+        """Show one event. It must not raise: a run must not fail because its terminal is gone."""
         with self._turn:
             now = time.monotonic()
             self._forecast.take(event, now)
-            said = _word(event)
-            if not said and self._forecast.is_begun and now - self._printed_at > INTERVAL_SECONDS:
-                said = f"  {self._forecast.describe()}"
-            if said and (isinstance(event, EstimateMade) or not self._console.is_terminal):
+            line = _describe_event(event)
+            if not line and self._forecast.is_begun and now - self._printed_at > INTERVAL_SECONDS:
+                line = f"  {self._forecast.describe()}"
+            if line and (isinstance(event, EstimateMade) or not self._console.is_terminal):
                 self._printed_at = now
-                self._console.print(said, soft_wrap=True)
+                self._console.print(line, soft_wrap=True)
 
     def break_silence(self) -> None:
-        """Prints a line where none has come for ``INTERVAL_SECONDS``, from whichever thread."""
+        """Print a line if none was printed for ``INTERVAL_SECONDS``, from any thread."""
         with self._turn:
             if time.monotonic() - self._printed_at > INTERVAL_SECONDS:
                 self._printed_at = time.monotonic()
-                said = self._forecast.describe() if self._forecast.is_waiting else f"{self._forecast.stage} …"
-                self._console.print(f"  {said}", soft_wrap=True)
+                line = self._forecast.describe() if self._forecast.is_waiting else f"{self._forecast.stage} …"
+                self._console.print(f"  {line}", soft_wrap=True)
 
     def draw(self) -> Group:
-        """The live view: of each trait and pole the exemplars that are kept, and wanted, or that stand by the rules so
-        far; and the calls.
-        """
+        """Return the live view: kept exemplars, quota and candidates of each trait and pole, and the calls."""
         table, job, forecast = Table.grid(padding=(0, 2)), self._job, self._forecast
         for trait in job.model.traits:
             for pole in POLES:
-                kept, standing = forecast.kept.get((trait.key, pole), 0), forecast.candidates[trait.key, pole]
-                wanted = job.level.exemplars_per_pole if job.lacking is None else job.lacking[trait.key, pole]
-                come = min(wanted, kept + standing)
-                bar = ProgressBar(total=wanted, completed=come, width=24, complete_style=COLOURS[pole])
-                told = f"{kept} of {wanted}" + (
-                    f", {standing}{' more' if kept else ''} to choose from" if standing else ""
+                kept, candidates = forecast.kept.get((trait.key, pole), 0), forecast.candidates[trait.key, pole]
+                quota = job.level.exemplars_per_pole if job.missing is None else job.missing[trait.key, pole]
+                bar = ProgressBar(
+                    total=quota, completed=min(quota, kept + candidates), width=24, complete_style=COLOURS[pole]
                 )
-                table.add_row(trait.name, Text(trait.label(pole), style=COLOURS[pole]), bar, told)
+                more = f", {candidates}{' more' if kept else ''} to choose from" if candidates else ""
+                table.add_row(trait.name, Text(trait.label(pole), style=COLOURS[pole]), bar, f"{kept} of {quota}{more}")
         calls = Text(forecast.describe(), style="dim")
         return Group(Text(forecast.stage, style="bold"), table, calls, Text(forecast.notice, style="yellow"))
 
 
 @contextmanager
 def watch(job: Job) -> Iterator[None]:
-    """Shows the events of the run inside the block."""
+    """Show the events of the run during the block."""
     console = make_console(stderr=True)
     progress = RunProgress(job, console)
     silence = repeating_in_thread(progress.break_silence, INTERVAL_SECONDS)
@@ -103,8 +100,8 @@ def watch(job: Job) -> Iterator[None]:
         yield
 
 
-def _word(event: Event) -> str:
-    """The line for an event where nothing is drawn, empty for one of a single call."""
+def _describe_event(event: Event) -> str:
+    """Return the line for an event if nothing is drawn; empty for an event of a single call."""
     if isinstance(event, EstimateMade | StageBegun):
         return event.text
     if isinstance(event, Noticed):
@@ -116,13 +113,13 @@ def _word(event: Event) -> str:
 
 
 def show_begin(job: Job) -> None:
-    """Prints a line on what the run will do, and a line for each source of the definition that is skipped."""
+    """Print a line about the run that begins, and a line for each skipped source of the definition."""
     level, model = job.level, job.model
-    wanted, traits = count_noun(level.exemplars_per_pole, "exemplar"), count_noun(len(model.traits), "trait")
-    made = f"{wanted} for each pole of {traits}"
-    if job.lacking is not None:
-        made += f", of which {sum(job.lacking.values()):,} are lacking"
-    print(f"{model.handle}: {made}, effort {level.effort}, synth model {level.synth_model}", file=sys.stderr)
+    exemplars, traits = count_noun(level.exemplars_per_pole, "exemplar"), count_noun(len(model.traits), "trait")
+    task = f"{exemplars} for each pole of {traits}"
+    if job.missing is not None:
+        task += f", of which {sum(job.missing.values()):,} are missing"
+    print(f"{model.handle}: {task}, effort {level.effort}, synth model {level.synth_model}", file=sys.stderr)
     if job.note:
         print(job.note, file=sys.stderr)
     for skipped in model.skipped:
@@ -130,7 +127,7 @@ def show_begin(job: Job) -> None:
 
 
 def show_pairs(console: Console, traits: Sequence[Trait], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Prints a few texts of each trait, those of both poles side by side."""
+    """Print a few texts of each trait, with both poles side by side."""
     for trait in traits:
         table = Table(title=trait.name, title_justify="left", title_style="bold", expand=True, show_lines=True)
         for pole in POLES:
@@ -141,31 +138,31 @@ def show_pairs(console: Console, traits: Sequence[Trait], rows: Sequence[Mapping
 
 
 def show_tried(job: Job, store: Path, page: Path) -> None:
-    """Prints the texts that a first look has made, those that stand before the others, which tell why they do not, and
-    puts its report to ``page``.
+    """Print the texts of a first look, first those that passed, then rejected ones with reasons. Write its report to
+    ``page``.
     """
     console, [verdict] = make_console(), store.rglob(Path(VERDICT).name)
-    made: list[Any] = [
+    rows: list[Any] = [
         {"reason": None, "detail": None, **row}
         for file in (SAMPLES, REJECTED)
         for path in store.rglob(Path(file).name)
         for row in _read_texts(str(path))
     ]
-    # What is to spare lacks the other half of its pair, which no first look needs.
-    standing = [row | {"reason": None} for row in made if row["reason"] in (None, "surplus")]
-    rejected = [row for row in made if row["reason"] not in (None, "surplus")]
+    # Surplus texts passed, too: they have no partner for a pair, and a first look needs no pairs.
+    passed = [row | {"reason": None} for row in rows if row["reason"] in (None, "surplus")]
+    rejected = [row for row in rows if row["reason"] not in (None, "surplus")]
     reasons = Counter[Reason](row["reason"] for row in rejected)
-    show_pairs(console, job.model.traits, [*standing, *map(mark_rejected, rejected)])
-    count, texts = len(standing), count_noun(len(made), "text")
+    show_pairs(console, job.model.traits, [*passed, *map(mark_rejected, rejected)])
+    texts = count_noun(len(rows), "text")
     data = ReportData(
         model=job.model,
         stamp=RunStamp("", job.model.handle, job.synth_type, job.level.effort, datetime.now(UTC)),
         synth_model=job.level.synth_model,
         verdict=Verdict(True, (), (), (), {}),
-        headline=f"A first look: {count:,} of {texts} {'stands' if count == 1 else 'stand'}",
-        made="A run asks for more, and chooses among them. Nothing is attached.",
+        headline=f"A first look: {len(passed):,} of {texts} passed the rules",
+        made="A run asks for more texts, and chooses among them. Nothing is attached.",
         notes=tuple(json.loads(verdict.read_bytes())["notes"]),
-        kept=tuple(standing),
+        kept=tuple(passed),
         rejected=tuple(rejected),
         reasons=reasons,
         details={row["id"]: row["detail"] or "" for row in rejected},
@@ -184,7 +181,7 @@ def _read_texts(uri: str) -> list[dict[str, Any]]:
 
 
 def show_result(job: Job, result: RunResult) -> None:
-    """Prints a few samples of both poles side by side, the headline, each warning, and the paths of the files."""
+    """Print a few samples of both poles side by side, the headline, each warning, and the paths of the files."""
     console = make_console()
     if not result.samples:
         console.print(f"{capitalise(result.headline)}. Nothing was asked.")
@@ -193,14 +190,14 @@ def show_result(job: Job, result: RunResult) -> None:
     colour = "yellow" if result.warnings else "green"
     console.print(Text(f"\n{capitalise(result.headline)}", style=f"bold {colour}"))
     for warning in result.warnings:
-        said, colon, command = warning.partition(": exemplars ")
-        console.print(Padding(Text(f"! {said}{colon[:1]}", style="yellow"), (0, 0, 0, 2)))
+        text, colon, command = warning.partition(": exemplars ")
+        console.print(Padding(Text(f"! {text}{colon[:1]}", style="yellow"), (0, 0, 0, 2)))
         if command:
-            # On a line of its own, to be copied as it stands.
+            # On a separate line, to be copied unchanged.
             console.print(Text(f"    exemplars {command}"), soft_wrap=True)
     counts = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in result.kept.items())
     others = describe_others(result.rejected, result.spare)
-    kept = "kept" if job.lacking is not None else f"kept of {result.wanted}"
+    kept = "kept" if job.missing is not None else f"kept of {result.wanted}"
     console.print(f"{kept}: {counts}; {others}")
     for name, path in (("samples", result.samples), ("report", result.report)):
         console.print(f"{name:8} {path.removeprefix(f'{Path.cwd()}/')}", soft_wrap=True)

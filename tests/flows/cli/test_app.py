@@ -145,12 +145,12 @@ def test_first_look_shows_texts_and_leaves_a_page_alone(
         assert "Nothing is attached." in " ".join(told.split())
         assert f"report   {page}\n" in told
     # One text a pole is asked for, and shown with what is wrong with it.
-    assert "A first look: 0 of 4 texts stand." in rejected.text
+    assert "A first look: 0 of 4 texts passed the rules." in rejected.text
     assert re.search(r"\d × wrong language: It is not in the model's language", rejected.text)
     assert "[wrong language]" in rejected.text
     assert first.startswith("<!doctype html>")
     assert '"removable":""' in first
-    assert "A first look: 12 of 12 texts stand" in first
+    assert "A first look: 12 of 12 texts passed the rules" in first
     for other in ("Nothing attached", "lacking after", "The gate"):
         assert other not in page.read_text()
     assert first != page.read_text()

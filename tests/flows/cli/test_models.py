@@ -33,7 +33,7 @@ def test_list_says_what_is_here_and_how_to_get_the_rest(folder: Path, run_comman
     assert lines["stand-in"].endswith("1 MB  Apache-2.0   not here: exemplars models get stand-in")
     assert ("stand-in", len(CONTENT), None) == (stand_in["name"], stand_in["bytes"], stand_in["path"])
     assert lines[SMOLLM2].endswith(other["path"])
-    assert (2, True) == (unknown.code, "There are: stand-in, smollm2-135m" in unknown.message)
+    assert (2, True) == (unknown.code, "Known models: stand-in, smollm2-135m" in unknown.message)
 
 
 def test_get_prints_the_path_of_a_checked_file_and_remove_takes_it_away(folder: Path, run_command: Command) -> None:

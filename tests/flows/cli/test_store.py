@@ -140,7 +140,7 @@ def test_samples_of_several_sets_go_at_once_and_a_second_start_does_the_rest(
         f"Removed from {HANDLE}: 5 samples",
         *(f"  {count} of run {run_id}, {kept}" for run_id, count in (("a", 1), ("b", 2), ("held", 1))),
         "  1 that had been added",
-        f"`exemplars synthesize {HANDLE} --effort low --only-lacking` fills up what is lacking now.",
+        f"`exemplars synthesize {HANDLE} --effort low --only-lacking` makes the samples that are missing now.",
     ] == told.out.splitlines()
     assert "--only-lacking" not in before.out
     assert (name_ids("a 0"), {"a": 1}) == ([*map(str, again["removed"])], again["runs"])
@@ -168,7 +168,7 @@ def test_ids_that_may_not_go_are_named_all_at_once_and_nothing_changes(folder: P
     (folder / "models" / HANDLE / "lifecycle.json").write_text('{"state": "ready"}')
     frozen = run_command("remove", HANDLE, taken)
 
-    assert f"has no sample 7. Sample {own} stands in " in several
+    assert f"has no sample 7. Sample {own} is in " in several
     assert (2, True) == (unknown.code, "No model" in unknown.message)
     assert (3, 2) == (away.code, frozen.code)
     assert all("Nothing was removed" in said for said in (several, away.message, frozen.message))
