@@ -92,7 +92,7 @@ class RunForecast:
 
     @property
     def planned(self) -> int:
-        """Return the number of calls of the whole run, as far as it is known."""
+        """Return the known number of calls of the whole run."""
         return sum(stage.total for stage in self._stages.values())
 
     @property

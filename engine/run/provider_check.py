@@ -1,4 +1,4 @@
-"""Ask each model that a run would ask, and describe what a run can expect from it. No text is kept."""
+"""Ask each model that a run would ask, and describe its answers for a run. No text is kept."""
 
 import os
 import time
@@ -74,7 +74,7 @@ class Checked:
 
 
 async def check_models(settings: Settings, level: Level) -> AsyncIterator[Checked]:
-    """Check the models of a level one after the other, with up to three calls each to find how it answers."""
+    """Check the models of a level in turn, with up to three calls each to find how a model answers."""
     try:
         synth, judge = describe_endpoint(settings, level), describe_judge(settings, level)
     except ExemplarsError as error:

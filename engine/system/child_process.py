@@ -1,4 +1,4 @@
-"""Start servers and commands as child processes, and leave none of them behind, even after a kill.
+"""Start servers and commands as child processes, and never leave one behind, even after a kill.
 
 A child serves until its standard input closes. That pipe closes when this process ends, even after ``kill -9``.
 """

@@ -158,7 +158,7 @@ def _start() -> Child:
 
 
 def serve(pipe: "Connection[Any, Any]") -> None:
-    """Run one piece of work after another, until the other end of the pipe is closed."""
+    """Run one piece of work after another, until the parent closes its end of the pipe."""
     with suppress(EOFError, OSError):
         while True:
             work = pipe.recv_bytes()
@@ -176,7 +176,7 @@ def _pack(error: Exception) -> bytes:
     error.add_note(place)
     try:
         answer = pickle.dumps((False, error))
-        # Check that the other end can read the answer.
+        # Check that the parent can read the answer.
         pickle.loads(answer)  # noqa: S301
     except Exception:
         answer = pickle.dumps((False, RuntimeError(place)))

@@ -124,8 +124,8 @@ def try_command(
         # The copy has the dial's file name, so that messages show the name that the user knows.
         dial = Path(store, Path(settings.effort_file).name)
         dial.write_text(write_first_look(settings.effort_file), encoding="utf-8")
-        # The flow reads its settings itself. It must not use a shared server: others would take its events and states
-        # for those of a real run.
+        # The flow reads its settings itself. It must not use a shared server: its events and states would look like a
+        # real run.
         os.environ |= {"EXEMPLARS_SAMPLES_URI": store, "EXEMPLARS_EFFORT_FILE": str(dial), "PREFECT_API_URL": ""}
         server = stack.enter_context(starting_server())
         stack.enter_context(forking_worker())

@@ -136,7 +136,7 @@ class PrefectRateLimiter(RateLimiter):
                 raise
 
     async def return_unused(self, tokens: int) -> None:
-        """Return unused tokens of a call to the limit; they are sent to Prefect together with those of other calls."""
+        """Return unused tokens of a call to the limit; Prefect receives the tokens of several calls at once."""
         if tokens > 0 and self._rates[0].name == TOKENS:
             self._unused_tokens += tokens
             if self._returning is None or self._returning.done():

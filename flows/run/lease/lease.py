@@ -59,7 +59,7 @@ class Lease:
         self._turn = threading.RLock()
         self._slot = Slot(client, name_tag(handle), run_id)
         self._labels = LeaseLabels("", datetime.now(UTC), name_process())
-        # This process, and holders with an expired lease whose processes cannot be checked.
+        # This process, and holders that have an expired lease and cannot be checked.
         self._passed_over = {(run_id, self._labels.process)}
 
     def acquire(self, tags: list[str]) -> None:
