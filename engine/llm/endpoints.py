@@ -1,4 +1,4 @@
-"""Decides from settings and effort which models a run calls, at which address and price, and its cost limit."""
+"""Derive from settings and effort which models a run calls, at which address and price, and its cost limit."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from engine.settings import Settings
 
 
 def describe_endpoint(settings: Settings, level: Level) -> Endpoint:
-    """The endpoint of a level's synth model, as far as it is known before anything is started or called.
+    """Return the endpoint of a level's synth model, with the facts known before any server or call is started.
 
     Raises:
         ModelNotFoundError: the embedded model's file is missing.
@@ -25,7 +25,7 @@ def describe_endpoint(settings: Settings, level: Level) -> Endpoint:
 
 
 def describe_judge(settings: Settings, level: Level) -> Endpoint | None:
-    """The endpoint of the chat judge; None if the effort has no votes, or if the embedded model judges.
+    """Return the endpoint of the chat judge; None if the effort has no votes, or if the embedded model judges.
 
     If the judge is the same model as the synth model and has no address of its own, it uses the synth model's address
     and key. Another model never gets them: it may be at another provider, which must not see the key.
@@ -41,17 +41,17 @@ def describe_judge(settings: Settings, level: Level) -> Endpoint | None:
 
 
 def asks_decisions(settings: Settings, judge_model: str) -> bool:
-    """Whether a judge is asked for decisions: as the setting says or, where it is unset, litellm's list."""
+    """Return whether a judge is called for decisions: by the setting or, if it is unset, by litellm's list."""
     return is_decision_model(judge_model) if settings.judge_style is None else settings.judge_style == "decision"
 
 
 def limit_cost(settings: Settings, level: Level) -> float | None:
-    """The cost limit of a run in USD: the lower of the setting's and the effort's; None without a limit."""
+    """Return the cost limit of a run in USD: the lower of the setting's and the effort's; None without a limit."""
     return min((cost for cost in (settings.max_cost_usd, level.max_cost_usd) if cost is not None), default=None)
 
 
 def check_prices(settings: Settings, level: Level) -> None:
-    """Checks that a cost limit, if there is one, can hold for every model that the run may call.
+    """Check that a cost limit, if there is one, can be enforced for every model that the run may call.
 
     Raises:
         UnpricedError: a model has no price; the message names each such model.
@@ -59,25 +59,25 @@ def check_prices(settings: Settings, level: Level) -> None:
     limit = limit_cost(settings, level)
     if limit is None:
         return
-    asked = [describe_endpoint(settings, level), describe_judge(settings, level)]
+    endpoints = [describe_endpoint(settings, level), describe_judge(settings, level)]
     remedies = {
         endpoint.name: f"correct its name, or set {write_price_setting(endpoint)}"
-        for endpoint in reversed(asked)
+        for endpoint in reversed(endpoints)
         if endpoint and endpoint.price is None
     }
     if remedies:
-        said = ". ".join(f"{name}: {remedy}" for name, remedy in remedies.items())
+        advice = ". ".join(f"{name}: {remedy}" for name, remedy in remedies.items())
         effort = f"max_cost_usd of effort {level.effort} in {settings.get_written('effort_file')}"
-        where = "EXEMPLARS_MAX_COST_USD" if settings.max_cost_usd == limit else effort
+        source = "EXEMPLARS_MAX_COST_USD" if settings.max_cost_usd == limit else effort
         raise UnpricedError(
-            f"The limit of ${limit:g} on the cost of a run ({where}) cannot be kept without "
-            f"the price of each model. {said}. Prices are in USD for a million tokens, 0/0 for a server of your own "
+            f"The limit of ${limit:g} on the cost of a run ({source}) cannot be kept without "
+            f"the price of each model. {advice}. Prices are in USD for a million tokens, 0/0 for a server of your own "
             "that costs nothing. Or remove the limit"
         )
 
 
 def write_price_setting(endpoint: Endpoint) -> str:
-    """The setting of an endpoint's price, with what may stand there."""
+    """Return the setting of an endpoint's price, with the allowed forms of its value."""
     return f"{endpoint.settings}_PRICE=<in>/<out>{' or <price>/query' if endpoint.decides else ''}"
 
 

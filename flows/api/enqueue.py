@@ -75,7 +75,7 @@ async def refuse_awaited(
         ApiError: 409, one does. StoreError: what waits cannot be read. OrchestratorError: Prefect does not answer.
     """
     for waiting in await run_in_threadpool(list_awaited, place, handle):
-        if (waiting.asked["synth_type"], waiting.effort, waiting.asked["per_pole"]) == (synth_type, effort, None):
+        if (waiting.params["synth_type"], waiting.effort, waiting.params["per_pole"]) == (synth_type, effort, None):
             run = await orchestrator.find_run(waiting.run_id)
             if run is not None and not run.over:
                 details = {"run_id": run.run_id, "synth_type": synth_type, "effort": effort, "status": run.status}

@@ -49,7 +49,7 @@ def find_awaited(settings: Settings, request: BackfillRequest) -> dict[str, Batc
     """
     with Outbox(settings.replies_place) as outbox:
         runs = outbox.find_runs()
-    return {run.handle: run for run in runs if run.asked == asdict(request.ask_for(run.handle))}
+    return {run.handle: run for run in runs if run.params == asdict(request.ask_for(run.handle))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ async def collect_here(settings: Settings, run_ids: Sequence[str], say: Callable
             return ready
         far = "; ".join(batch.said for batch in batches if batch.state != "over" and batch.said)
         out = describe_waiting([waiting[run_id] for run_id in run_ids])
-        now = (*told.said, f"{out} ({far})" if far else out)
+        now = (*told.problems, f"{out} ({far})" if far else out)
         if now != said:
             said = now
             for line in said:

@@ -39,7 +39,7 @@ async def batches() -> State[Any]:
             if run.run_id in unsent and not run.waits:
                 said = describe_waiting([run])
                 await show_page(run.run_id, "verdict", f"# {said}\n", said)
-        for line in told.said:
+        for line in told.problems:
             logger.info("%s", line)
         woken = await _wake(client, [run for run in runs if run.is_ready])
         if not runs and not told.is_open:

@@ -146,7 +146,7 @@ class Batching:
                 plan_id=plan.plan_id,
                 handle=plan.model.handle,
                 effort=plan.level.effort,
-                asked=asdict(self.wanted),
+                params=asdict(self.wanted),
                 parent=flow_run.get_parent_flow_run_id(),
                 inputs=write_job(self.job),
             )

@@ -160,7 +160,7 @@ def _main(url: str, offset: str) -> None:
     begun, cpu = time.monotonic(), time.process_time()
     told = asyncio.run(collect_once(SecretStr(url), float(offset)))
     seconds, cpu_seconds = time.monotonic() - begun, time.process_time() - cpu
-    print(f"{told}, in {seconds:.1f} s, {cpu_seconds:.1f} CPU-s {' '.join(told.said)}")
+    print(f"{told}, in {seconds:.1f} s, {cpu_seconds:.1f} CPU-s {' '.join(told.problems)}")
 
 
 if __name__ == "__main__":

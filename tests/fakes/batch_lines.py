@@ -17,7 +17,7 @@ BOUND_USD = 0.01
 
 def make_run(plan_id: str = "plan-1", **values: Any) -> BatchRun:
     told = {"run_id": f"run of {plan_id}", "handle": HANDLE, "effort": "high"}
-    given: dict[str, Any] = {**told, "asked": {"handle": HANDLE}, "inputs": b"\x00job", **values}
+    given: dict[str, Any] = {**told, "params": {"handle": HANDLE}, "inputs": b"\x00job", **values}
     return BatchRun(plan_id=plan_id, **given)
 
 

@@ -1,1 +1,1 @@
-"""Batches: calls that nobody waits for go to a provider in a file, at about half the price."""
+"""Provider batches: calls that are not urgent are sent in one file, at about half the price."""

@@ -1,4 +1,4 @@
-"""Which providers take batches, in which form, and where the lines of a model go."""
+"""Providers that accept batches, the API form of each, and the account to which a model's lines are sent."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from engine.llm.embedded.embedded_models import is_embedded
 
 Form = Literal["openai", "anthropic"]
 FORMS: dict[str, Form] = {"openai": "openai", "azure": "openai", "anthropic": "anthropic"}
-# The variables under which litellm finds a key, in its order.
+# The environment variables in which litellm looks for a key, in its order.
 KEY_VARIABLES = {
     "openai": ("OPENAI_API_KEY",),
     "azure": ("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"),
@@ -25,13 +25,13 @@ DIGEST_DIGITS = 16
 
 @dataclass(frozen=True, slots=True)
 class BatchAccount:
-    """Where lines go: a batch has lines of one place.
+    """The provider account to which lines are sent; all lines of a batch have the same account.
 
     Args:
         model: litellm's name of the model, with its provider.
         settings: the prefix of the environment variables that set the model.
-        key_digest: the first 16 hexadecimal digits of the SHA-256 of the API key; empty where there is none.
-        price: of a call in a batch; None where it is unknown.
+        key_digest: the first 16 hexadecimal digits of the SHA-256 of the API key; empty without a key.
+        price: the price of a call in a batch; None if it is unknown.
     """
 
     form: Form
@@ -42,21 +42,21 @@ class BatchAccount:
     price: Price | None = None
 
     def to_json(self) -> str:
-        """The place as it stands in the database; two lines of one place have the same."""
+        """Return the account as JSON for the database; equal accounts have equal JSON."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
-    def from_json(cls, written: str) -> Self:
-        """The place that ``to_json`` has written."""
-        told = json.loads(written)
-        return cls(**{**told, "price": Price(**told["price"]) if told["price"] else None})
+    def from_json(cls, account_json: str) -> Self:
+        """Parse an account from the JSON of ``to_json``."""
+        fields = json.loads(account_json)
+        return cls(**{**fields, "price": Price(**fields["price"]) if fields["price"] else None})
 
 
 def find_account(endpoint: Endpoint) -> BatchAccount:
-    """Where a model's lines go, with the price of a call in a batch: by litellm's list, unless a setting says a price.
+    """Return a model's batch account. The batch price comes from litellm's list, unless a setting gives a price.
 
     Raises:
-        InputError: it takes no batches here; the message says what to do.
+        InputError: the model cannot be called in batches; the message says what to do.
     """
     model, provider = endpoint.model, find_provider(endpoint.model)
     if is_embedded(model):
@@ -85,7 +85,7 @@ def find_account(endpoint: Endpoint) -> BatchAccount:
 
 
 def digest_key(model: str, api_key: str | None) -> str:
-    """The ``BatchAccount.key_digest`` of a model's key: of the given one or, without it, of the environment's."""
+    """Return the ``BatchAccount.key_digest`` of the given key or, without one, of the key in the environment."""
     names = KEY_VARIABLES.get(find_provider(model), ())
     key = api_key or next((os.environ[name] for name in names if os.environ.get(name)), "")
     return hashlib.sha256(key.encode()).hexdigest()[:DIGEST_DIGITS] if key else ""

@@ -1,4 +1,4 @@
-"""Batches in Anthropic's form: requests stand in the create itself, and nothing of ours stands in a batch."""
+"""Batches in Anthropic's form: the create call carries all requests, and a batch cannot store our key."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from datetime import datetime
@@ -7,55 +7,55 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from engine.errors import ProviderUnavailableError
-from engine.llm.batches.provider import OK, Line, RemoteBatch, SharedWire, write_rows
+from engine.llm.batches.provider import OK, HttpBatchProvider, Line, RemoteBatch, write_rows
 from engine.llm.client.batch_client import BETA
 
-# A create that is looked for was accepted within these seconds of when it was sent: clocks differ, uploads last.
+# An unconfirmed create was accepted at most so long before or after it was sent: clocks differ, uploads take time.
 BEFORE_SECONDS, AFTER_SECONDS = 600, 3600
 PART_BYTES = 1 << 20
-# The kinds of error that no later try mends (its page on errors).
+# The kinds of error for which a retry does not help (Anthropic's page on errors).
 LASTING = ("invalid_request", "authentication", "billing", "permission", "not_found", "request_too_large")
 REFUSED = 400
 
 
-class AnthropicWire(SharedWire):
-    """See ``BatchProvider``; a lost create is found by its time and count, and known by its results' ``custom_id``s."""
+class AnthropicBatchProvider(HttpBatchProvider):
+    """See ``BatchProvider``. Time and line count find a lost create; the ``custom_id``s of its results confirm it."""
 
     path, page, after = "/messages/batches", 1000, "after_id"
 
     async def upload(self, key: str, lines: Iterable[Line]) -> str | None:
-        """Uploads nothing: the lines go with the create."""
+        """Upload nothing: the create call carries the lines."""
         return None
 
     async def find(self, key: str, tried_at: float, ids: Collection[str], taken: Collection[str]) -> str | None:
         """See ``BatchProvider``.
 
         Raises:
-            ProviderUnavailableError: a batch that may be it has not ended, so that its lines cannot be compared yet.
+            ProviderUnavailableError: a candidate batch has not ended, so its lines cannot be compared yet.
         """
-        works, known = "", set(ids)
+        pending_id, requested_ids = "", set(ids)
         async for batch in self._list():
-            if batch["id"] in taken or not _may_be(batch, tried_at, len(known)):
+            if batch["id"] in taken or not _may_be(batch, tried_at, len(requested_ids)):
                 continue
             if batch["processing_status"] != "ended":
-                works = batch["id"]
+                pending_id = batch["id"]
                 continue
-            found = {row["custom_id"] async for row in self._download(self._name_results(batch["id"]))}
-            if found and found <= known:
+            result_ids = {row["custom_id"] async for row in self._download(self._name_results(batch["id"]))}
+            if result_ids and result_ids <= requested_ids:
                 return str(batch["id"])
-        if works:
+        if pending_id:
             raise ProviderUnavailableError(
-                f"Whether batch {works} of {self._client.endpoint.name} is the one whose answer was lost shows when it "
-                "has ended: it is looked at again then"
+                f"Batch {pending_id} of {self._client.endpoint.name} may be the one that was created without "
+                "confirmation. Its lines can be compared when it has ended: it is checked again then"
             )
         return None
 
     async def look(self, remote_id: str) -> RemoteBatch:
-        """How far a batch is."""
+        """Return the state of a batch."""
         batch = await self._look(remote_id)
-        total, works = sum(batch["request_counts"].values()), batch["request_counts"]["processing"]
+        total, processing = sum(batch["request_counts"].values()), batch["request_counts"]["processing"]
         has_ended = batch["processing_status"] == "ended" and batch.get("results_url")
-        return RemoteBatch("ended" if has_ended else "works", f"{total - works} of {total} answered")
+        return RemoteBatch("ended" if has_ended else "works", f"{total - processing} of {total} answered")
 
     async def _create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> dict[str, Any]:
         betas: set[str] = set()
@@ -68,7 +68,7 @@ class AnthropicWire(SharedWire):
         with TemporaryFile() as file:
             write_rows(file, map(write_line, lines), '{"requests": [', ",\n")
             file.write(b"]}")
-            # With a length it is not sent in chunks, which not everybody takes.
+            # With a content length the body is not sent in chunks, which some gateways reject.
             headers = {"content-length": str(file.tell())} | ({BETA: ",".join(sorted(betas))} if betas else {})
             file.seek(0)
             options = {"content": _read_parts(file), "options": {"headers": headers}}
@@ -78,7 +78,7 @@ class AnthropicWire(SharedWire):
         return [self._name_results(remote_id)]
 
     def _name_results(self, remote_id: str) -> str:
-        # Not the address that the batch tells: the key goes nowhere else.
+        # Not the URL that the batch names: the key is sent to no other address.
         return f"{self.path}/{quote(remote_id)}/results"
 
     def _read_row(self, row: Mapping[str, Any]) -> tuple[int | None, Any]:
@@ -91,7 +91,7 @@ class AnthropicWire(SharedWire):
 
 
 def _may_be(batch: Mapping[str, Any], tried_at: float, count: int) -> bool:
-    """Whether a batch is of the time of a create and has as many lines."""
+    """Return whether a batch was created at the right time and has ``count`` lines."""
     created = datetime.fromisoformat(batch["created_at"]).timestamp()
     in_time = -BEFORE_SECONDS <= created - tried_at <= AFTER_SECONDS
     return in_time and sum(batch["request_counts"].values()) == count

@@ -1,4 +1,4 @@
-"""What the collector notes of batches and their lines, each in one transaction of ``Outbox.change``."""
+"""The collector's changes to batches and their lines, each in one transaction of ``Outbox.change``."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,18 +7,18 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
 
-from engine.llm.batches.outbox import DAY_SECONDS, BatchRow, State, sweep
+from engine.llm.batches.outbox import DAY_SECONDS, BatchRow, State, collect_garbage
 from engine.llm.batches.provider import Answer
 from engine.llm.client.request import REFUSED
 from engine.llm.replies.changes import CallFailed, Change, ReplyStored, apply_changes
 
-# Who collects says so three times in that time.
+# The collector renews its lease three times in this time.
 LEASE_SECONDS = 60.0
-# A provider takes 50,000 lines and 200 MB in one file (OpenAI), or 100,000 and 256 MB (Anthropic).
+# Providers accept 50,000 lines and 200 MB in one file (OpenAI), or 100,000 and 256 MB (Anthropic).
 MOST_LINES, MOST_BYTES = 50_000, 190_000_000
-# Lines of one transaction, or of one look into the database.
+# Maximum number of lines in one transaction or one query.
 PAGE = 500
-# How long a batch that is over is told of.
+# How long a batch stays listed after its end.
 NOTICE_SECONDS = 7 * DAY_SECONDS
 
 TAKE_LEASE = text(
@@ -51,7 +51,7 @@ FIND_SENT = text(
     "WHERE line.batch = :batch AND line.state = 'sent' AND line.custom_id IN :ids"
 ).bindparams(bindparam("ids", expanding=True))
 END_LINE = text("UPDATE exemplars_lines SET state = :state, body = NULL WHERE custom_id = :custom_id")
-# What no reply came to: once more where a run waits for it, or its end.
+# Lines without a reply wait for one second try if a run waits for them; otherwise they end.
 WAIT_AGAIN = text(
     "UPDATE exemplars_lines SET state = 'waits', tries = tries + 1 WHERE batch = :batch AND state = 'sent' "
     "AND tries = 0 AND plan_id IN (SELECT plan_id FROM exemplars_batch_runs)"
@@ -65,30 +65,30 @@ FORGET_BATCHES = text("DELETE FROM exemplars_batches WHERE ended_at < :since")
 
 
 def take_lease(connection: Connection, holder: str, now: float) -> bool:
-    """Takes the right to collect; False where somebody else has it."""
+    """Take the lease of the collector; return False if another process has it."""
     values = {"holder": holder, "until": now + LEASE_SECONDS, "now": now}
     return connection.execute(TAKE_LEASE, values).rowcount == 1
 
 
 def renew_lease(connection: Connection, holder: str, now: float) -> bool:
-    """False where somebody else has collected meanwhile."""
+    """Renew the lease; return False if another process has taken it."""
     return connection.execute(RENEW_LEASE, {"holder": holder, "until": now + LEASE_SECONDS}).rowcount == 1
 
 
 def give_lease_back(connection: Connection, holder: str) -> None:
-    """Lets the next one collect at once."""
+    """Release the lease, so that another process can collect at once."""
     connection.execute(GIVE_LEASE_BACK, {"holder": holder})
 
 
 def list_waiting(connection: Connection) -> list[str]:
-    """The places for which lines wait, as JSON, the longest first."""
+    """Return the accounts with waiting lines, as JSON, the longest waiting first."""
     return [str(place) for [place] in connection.execute(LIST_WAITING)]
 
 
 def intend(
     connection: Connection, place: str, now: float, most_lines: int = MOST_LINES, most_bytes: int = MOST_BYTES
 ) -> BatchRow | None:
-    """Makes the longest waiting lines of a place a batch, as many as it takes; None where none waits."""
+    """Form a batch of an account's longest waiting lines, up to the limits; return None if no line waits."""
     rows, size = list[Any](), 0
     for row in connection.execute(LIST_PLACE, {"place": place, "lines": most_lines}):
         size += row.bytes
@@ -97,40 +97,40 @@ def intend(
         rows.append(row)
     if not rows:
         return None
-    # Lines that have come back, or were queued anew, are another batch.
-    told = sorted(f"{row.custom_id} {row.tries} {row.queued_at}" for row in rows)
-    key = hashlib.sha256("\n".join(told).encode()).hexdigest()
+    # The key differs for lines that were returned or queued again.
+    line_ids = sorted(f"{row.custom_id} {row.tries} {row.queued_at}" for row in rows)
+    key = hashlib.sha256("\n".join(line_ids).encode()).hexdigest()
     batch = {"batch": key, "place": place}
-    made = connection.execute(INTEND, {**batch, "lines": len(rows), "now": now}).mappings().one()
+    inserted = connection.execute(INTEND, {**batch, "lines": len(rows), "now": now}).mappings().one()
     last = {"queued_at": rows[-1].queued_at, "custom_id": rows[-1].custom_id}
     connection.execute(SEND_LINES, batch | last)
-    return BatchRow(**made)
+    return BatchRow(**inserted)
 
 
 def note(connection: Connection, batch: str, **values: object) -> None:
-    """Sets columns of a batch."""
+    """Set columns of a batch."""
     columns = ", ".join(f"{name} = :{name}" for name in values)
     statement = text(f"UPDATE exemplars_batches SET {columns} WHERE batch = :batch")  # noqa: S608
     connection.execute(statement, {**values, "batch": batch})
 
 
-def settle(connection: Connection, batch: str, answers: Sequence[Answer]) -> int:
-    """Ends lines of a batch: keeps their replies; the others are asked live. How many replies were kept.
+def store_results(connection: Connection, batch: str, answers: Sequence[Answer]) -> int:
+    """Store the replies of a batch and mark answered lines without one for live calls; return the number of replies.
 
-    A line that has ended already, or is of another batch, stays as it is.
+    Lines that have ended or belong to another batch stay unchanged.
     """
     if not answers:
         return 0
     # The first of two answers to a line counts.
-    found = {answer.custom_id: answer.reply for answer in reversed(answers)}
+    replies = {answer.custom_id: answer.reply for answer in reversed(answers)}
     changes, ends = list[Change](), list[dict[str, str]]()
-    for row in connection.execute(FIND_SENT, {"batch": batch, "ids": list(found)}):
-        reply = found[row.custom_id]
+    for row in connection.execute(FIND_SENT, {"batch": batch, "ids": list(replies)}):
+        reply = replies[row.custom_id]
         if reply is None:
             changes.append(CallFailed(row.call))
         else:
             if not reply.prompt_tokens and reply.finish != REFUSED and row.usd is not None:
-                # Its tokens are not told: it has cost at most what it was bound to.
+                # The provider reports no tokens, so the call counts at its maximum cost.
                 reply = replace(reply, cost_usd=row.usd)
             changes.append(ReplyStored.of(row.plan_id, row.key, reply, None, row.call))
         ends.append({"custom_id": row.custom_id, "state": "live" if reply is None else "done"})
@@ -140,17 +140,17 @@ def settle(connection: Connection, batch: str, answers: Sequence[Answer]) -> int
     return sum(end["state"] == "done" for end in ends)
 
 
-def finish(connection: Connection, batch: str, said: str, now: float, again: bool, state: State = "live") -> None:
-    """Ends a batch, and the lines of which nothing came.
+def finish(connection: Connection, batch: str, message: str, now: float, again: bool, state: State = "live") -> None:
+    """End a batch and its unanswered lines.
 
     Args:
-        again: whether these may wait once more.
-        state: what becomes of the others.
+        again: whether these lines may be queued a second time.
+        state: the final state of the other lines.
     """
     if again:
         connection.execute(WAIT_AGAIN, {"batch": batch})
     connection.execute(END_CALLS, {"batch": batch})
     connection.execute(END_LINES, {"batch": batch, "state": state})
-    note(connection, batch, ended_at=now, said=said)
-    sweep(connection)
+    note(connection, batch, ended_at=now, said=message)
+    collect_garbage(connection)
     connection.execute(FORGET_BATCHES, {"since": now - NOTICE_SECONDS})

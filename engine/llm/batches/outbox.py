@@ -1,4 +1,4 @@
-"""The outbox: calls that a provider's batch is to bring, and the runs that wait for them, beside the kept replies."""
+"""The outbox, in the database of kept replies: calls to be made in batches, and the runs that wait for them."""
 
 import hashlib
 import json
@@ -22,15 +22,15 @@ State = Literal["waits", "sent", "done", "live", "refused"]
 
 DAY_SECONDS = 86_400.0
 
-# One transaction at a time changes the outbox; a file is locked as a whole. Any number that nobody else locks by.
+# One transaction at a time changes the outbox; a file is locked as a whole. The number is arbitrary but unique.
 LOCK_OUTBOX = text("SELECT pg_advisory_xact_lock(7236772)")
 PUT_RUN = text(
     "INSERT INTO exemplars_batch_runs (run_id, plan_id, handle, effort, asked, inputs, parent, queued_at) VALUES "
-    "(:run_id, :plan_id, :handle, :effort, :asked, :inputs, :parent, :queued_at) "
+    "(:run_id, :plan_id, :handle, :effort, :params, :inputs, :parent, :queued_at) "
     "ON CONFLICT (run_id) DO UPDATE SET queued_at = excluded.queued_at"
 )
 LIST_RUNS = (
-    "SELECT run.run_id, run.plan_id, run.handle, run.effort, run.asked, run.parent, run.queued_at, "
+    "SELECT run.run_id, run.plan_id, run.handle, run.effort, run.asked AS params, run.parent, run.queued_at, "
     "count(*) FILTER (WHERE line.state = 'waits') AS waits, count(*) FILTER (WHERE line.state = 'sent') AS sent, "
     "count(*) FILTER (WHERE line.state = 'done') AS done, count(*) FILTER (WHERE line.state = 'live') AS live, "
     "max(batch.created_at) FILTER (WHERE line.state = 'sent') AS sent_at FROM exemplars_batch_runs AS run "
@@ -57,7 +57,7 @@ COUNT_OPEN = text(
 )
 END_RUN = text("DELETE FROM exemplars_batch_runs WHERE run_id = :run_id")
 HAND_OVER = text("UPDATE exemplars_batch_runs SET run_id = :new WHERE run_id = :old")
-# What no run waits for: lines that have not been sent, with their calls, and those that have ended.
+# Delete lines that no run waits for: unsent lines with their calls, and ended lines.
 DELETE_COLLECTED = (
     text(
         "DELETE FROM exemplars_calls WHERE call IN (SELECT call FROM exemplars_lines WHERE state = 'waits' "
@@ -83,12 +83,12 @@ CANCEL = text(
 
 @dataclass(frozen=True, slots=True)
 class QueuedRequest:
-    """A request that a line is to bring the reply to.
+    """A request to be sent as a line of a batch.
 
     Args:
-        key: what its reply is kept under.
-        body: what the provider takes.
-        ceiling_usd: the most that it can cost at the price of a batch; None where nobody knows.
+        key: the key under which its reply is stored.
+        body: the request in the provider's form.
+        ceiling_usd: its maximum cost at the batch price; None if the price is unknown.
     """
 
     key: str
@@ -98,23 +98,23 @@ class QueuedRequest:
 
 @dataclass(frozen=True, slots=True)
 class BatchRun:
-    """A run that waits for its lines; the outbox sets the last six.
+    """A run that waits for its lines; the outbox sets the last six fields.
 
     Args:
-        effort: the one that it takes, while that which was asked for may be the model's own.
-        asked: the parameters of its flow.
+        effort: the effort that it runs with; the one in ``params`` may be the model's default.
+        params: the parameters of its flow.
         parent: the run id of its backfill.
-        inputs: the job that it plans from when it goes on; ``Outbox.read_inputs`` alone reads them.
+        inputs: the job from which it plans when it resumes; only ``Outbox.read_inputs`` reads it.
         queued_at: when it last queued lines, in seconds since 1970.
-        waits: how many of its plan's lines are not sent; ``sent``, ``done`` and ``live`` how many are in that state.
-        sent_at: when the last batch was created that lines of it are in.
+        waits: number of its plan's unsent lines; ``sent``, ``done`` and ``live`` count the lines in these states.
+        sent_at: when the last batch with some of its lines was created.
     """
 
     run_id: str
     plan_id: str
     handle: str
     effort: str
-    asked: Mapping[str, Any]
+    params: Mapping[str, Any]
     parent: str | None = None
     inputs: bytes = b""
     queued_at: float = 0.0
@@ -126,30 +126,30 @@ class BatchRun:
 
     @property
     def is_ready(self) -> bool:
-        """Whether its lines have all ended, so that it can go on."""
+        """Return whether all of its lines have ended, so that it can resume."""
         return not self.waits and not self.sent
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many of its lines are in each state."""
+        """Return the number of its lines in each state."""
         return {"waits": self.waits, "sent": self.sent, "done": self.done, "live": self.live}
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """A batch; times are in seconds since 1970, None for what has not happened.
+    """A batch; times are in seconds since 1970, None for events that have not happened.
 
     Args:
         batch: its key: the SHA-256 of its lines and their tries.
-        place: ``BatchAccount`` as JSON.
-        remote_id: the provider's id of it.
-        lines: how many it was sent with.
-        created_at: when its create was sent. With no ``remote_id`` nobody knows whether the provider took it.
-        missed_at: when the provider's list did not show it for the first time; once it is over, its file of answers.
-        cancel_at: when somebody asked for its end.
-        said: what its provider last said of it.
-        done: how many of its lines have brought a reply, as far as their runs still wait.
-        ceiling_usd: what it may cost at most, or has cost where its lines have ended.
+        place: its ``BatchAccount`` as JSON.
+        remote_id: its id at the provider.
+        lines: number of lines that it was sent with.
+        created_at: when its create was sent. Without a ``remote_id`` it is unknown whether the provider accepted it.
+        missed_at: when the provider's list first lacked it or, once it is complete, first had no file of its answers.
+        cancel_at: when its cancellation was requested.
+        said: the provider's last message about it.
+        done: number of its lines with a reply, among those that runs still wait for.
+        ceiling_usd: its maximum cost, or the actual cost of lines that have ended.
     """
 
     batch: str
@@ -168,17 +168,17 @@ class BatchRow:
 
     @property
     def state(self) -> Literal["intent", "created", "over"]:
-        """How far it is."""
+        """Return the stage of the batch."""
         return "over" if self.ended_at is not None else "created" if self.remote_id else "intent"
 
     @property
     def until(self) -> float | None:
-        """When its provider has answered it at the latest."""
+        """Return the deadline of the provider's answer."""
         return None if self.created_at is None else self.created_at + DAY_SECONDS
 
 
 class Outbox(Database):
-    """The outbox of a database of kept replies; used by any thread until ``close``.
+    """The outbox in a database of kept replies; any thread may use it until ``close``.
 
     Raises:
         StoreError: the database cannot be reached or written; every method raises it too.
@@ -187,27 +187,27 @@ class Outbox(Database):
     def queue(
         self,
         run: BatchRun,
-        place: BatchAccount,
-        asked: Sequence[QueuedRequest],
+        account: BatchAccount,
+        requests: Sequence[QueuedRequest],
         left_usd: float,
         limit: SharedLimit | None,
     ) -> int:
-        """Notes that a run waits, and queues a line for each request that has none, all of it or nothing.
+        """Record that a run waits, and queue a line for each request without one, in one transaction.
 
         Args:
-            asked: in order; those that do not fit into a limit are left out.
-            left_usd: what is left of the run's own limit, without the lines that are out; infinite without a limit.
-            limit: what the run shares with others.
+            requests: in order; requests that exceed a limit are left out.
+            left_usd: the rest of the run's own limit, not yet reduced by its open lines; infinite without a limit.
+            limit: the limit that the run shares with others.
 
         Returns:
-            How many lines were queued.
+            The number of queued lines.
         """
 
         def act(connection: Connection) -> int:
             now = time.time()
-            connection.execute(PUT_RUN, asdict(run) | {"asked": json.dumps(run.asked), "queued_at": now})
+            connection.execute(PUT_RUN, asdict(run) | {"params": json.dumps(run.params), "queued_at": now})
             known = {key for key, *_ in connection.execute(LIST_LINES, {"plan_id": run.plan_id})}
-            new = [each for each in asked if each.key not in known]
+            new = [each for each in requests if each.key not in known]
             room_usd = left_usd - connection.execute(SUM_LINES, {"plan_id": run.plan_id}).scalar_one() + TINY_USD
             sums = accumulate(each.ceiling_usd or 0.0 for each in new)
             fitting = [each for each, sum_usd in zip(new, sums, strict=True) if sum_usd <= room_usd]
@@ -215,13 +215,13 @@ class Outbox(Database):
                 CallStarted(secrets.randbits(62), run.plan_id, IN_BATCH, each.ceiling_usd, limit) for each in fitting
             ]
             outcomes = apply_changes(connection, calls)
-            where = place.to_json()
+            account_json = account.to_json()
             lines = [
                 {
                     "custom_id": hashlib.sha256(f"{run.plan_id}\0{each.key}".encode()).hexdigest(),
                     "plan_id": run.plan_id,
                     "key": each.key,
-                    "place": where,
+                    "place": account_json,
                     "body": (body := json.dumps(each.body, ensure_ascii=False)),
                     "bytes": len(body.encode()),
                     "call": call.call,
@@ -237,42 +237,42 @@ class Outbox(Database):
         return self.change(act)
 
     def find_runs(self, /, **named: str) -> list[BatchRun]:
-        """The runs that wait, the first first; those whose columns are as named."""
+        """Return the waiting runs whose columns have the given values, the oldest first."""
         statement = _find_runs(named)
         return self.read(lambda connection: [_make_run(row) for row in connection.execute(statement, named).mappings()])
 
     def read_inputs(self, run_id: str) -> bytes:
-        """The inputs of a run that waits."""
+        """Return the inputs of a waiting run."""
         return bytes(self.read(lambda connection: connection.execute(READ_INPUTS, {"run_id": run_id}).scalar_one()))
 
     def list_lines(self, plan_id: str) -> dict[str, tuple[State, str]]:
-        """The state of each line of a plan, by the key of its reply, and what was said of the batch that it was in."""
+        """Return the state of each line of a plan and the last message about its batch, by the key of its reply."""
         rows = self.read(lambda connection: connection.execute(LIST_LINES, {"plan_id": plan_id}).all())
-        return {key: (state, said) for key, state, said in rows}
+        return {key: (state, message) for key, state, message in rows}
 
     def end(self, run_id: str) -> None:
-        """A run waits no more: what it has queued and not sent is dropped; what is sent is kept when it comes."""
+        """End a run's wait: drop its unsent lines; replies to its sent lines are still stored."""
 
         def act(connection: Connection) -> None:
             connection.execute(END_RUN, {"run_id": run_id})
-            sweep(connection)
+            collect_garbage(connection)
 
         self.change(act)
 
     def hand_over(self, old: str, new: str) -> None:
-        """Another run of its plan, which does not wait as yet, waits from now on in a run's place."""
+        """Let another run of the same plan, which does not wait yet, wait in place of a run."""
         self.change(lambda connection: connection.execute(HAND_OVER, {"old": old, "new": new}))
 
     def list_batches(self) -> list[BatchRow]:
-        """Batches that are not over, and those of the last seven days that are, the oldest first."""
+        """Return the open batches and those that ended in the last seven days, the oldest first."""
         return self.read(lambda connection: [BatchRow(**row) for row in connection.execute(LIST_BATCHES).mappings()])
 
     def cancel(self, batch: str) -> None:
-        """Has the next pass end a batch early: what it has not answered by then is asked live."""
+        """Request that the next pass ends a batch early; its unanswered calls are made live."""
         self.change(lambda connection: connection.execute(CANCEL, {"batch": batch, "now": time.time()}))
 
     def change(self, act: Callable[[Connection], T]) -> T:
-        """Does all of something or none of it, while nobody else changes the outbox."""
+        """Make a change in one transaction, while no other process changes the outbox."""
 
         def locked(connection: Connection) -> T:
             if connection.dialect.name == "postgresql":
@@ -289,17 +289,17 @@ class Outbox(Database):
 
 
 def list_awaited(place: DatabaseUrl, handle: str) -> list[BatchRun]:
-    """The runs of a model that wait; none where nothing was ever kept here. Nothing is made."""
+    """Return the waiting runs of a model; none if the database does not exist. It is not created."""
     return [_make_run(row._mapping) for row in read_rows(place, _find_runs({"handle"}), handle=handle)]
 
 
 def count_open(place: DatabaseUrl) -> Counter[str]:
-    """How many lines are in which state and, as ``batches``, how many batches are not over; nothing is made."""
+    """Count the lines in each state and, as ``batches``, the open batches. The database is not created."""
     return Counter({str(state): int(count) for state, count in read_rows(place, COUNT_OPEN)})
 
 
-def sweep(connection: Connection) -> None:
-    """Removes what no run waits for, but for lines that are sent."""
+def collect_garbage(connection: Connection) -> None:
+    """Remove the lines that no run waits for, except sent lines."""
     for statement in DELETE_COLLECTED:
         connection.execute(statement)
 
@@ -310,4 +310,4 @@ def _find_runs(columns: Collection[str]) -> TextClause:
 
 
 def _make_run(row: RowMapping) -> BatchRun:
-    return BatchRun(**{**row, "asked": json.loads(row["asked"])})
+    return BatchRun(**{**row, "params": json.loads(row["params"])})

@@ -1,4 +1,4 @@
-"""What a provider of batches takes and gives; what its two forms share: requests, errors, and answers of lines."""
+"""The protocol of a batch provider, and the code that its two forms share: requests, errors and answers."""
 
 import json
 import os
@@ -21,14 +21,14 @@ from engine.llm.client.request import Endpoint, Reply
 
 T = TypeVar("T")
 
-# Of silence: a provider takes its time over 190 MB.
+# The longest pause between two parts of an answer: a provider needs time for 190 MB.
 TIMEOUT_SECONDS = 180.0
 OK, TIMED_OUT, CONFLICT, TOO_MANY, SERVER_ERROR = 200, 408, 409, 429, 500
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One call of a batch: ``custom_id`` is the SHA-256 of plan id and reply key, ``body`` what the provider takes."""
+    """One call of a batch: ``custom_id`` is the SHA-256 of plan id and reply key, ``body`` has the provider's form."""
 
     custom_id: str
     body: Mapping[str, Any]
@@ -36,86 +36,88 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class RemoteBatch:
-    """A batch as its provider tells of it.
+    """The state of a batch as its provider reports it.
 
-    ``works``: it is not over. ``no file``: it is over, and its file of answers may follow within minutes. ``ended``:
-    its answers can be read, though perhaps not of all lines (it may have expired or been cancelled). ``refused``: it
-    failed as a whole. ``said`` is its progress, or why it failed.
+    ``works``: the batch is running. ``no file``: it is complete, and its file of answers may follow within minutes.
+    ``ended``: its answers can be read, perhaps not for all lines (it may have expired or been cancelled). ``refused``:
+    it failed as a whole. ``message`` is its progress, or the reason of its failure.
     """
 
     state: Literal["works", "no file", "ended", "refused"]
-    said: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one line: a reply, or None where none comes of a later try either."""
+    """The result of one line: a reply, or None if a retry would bring none either."""
 
     custom_id: str
     reply: Reply | None = None
 
 
 class BatchProvider(Protocol):
-    """A provider's API for batches, for one place; no method makes a request a second time by itself.
+    """A provider's batch API for one account; no method retries a request by itself.
 
-    Every method raises ``ProviderError`` and its kinds, without secrets. ``maybe_billed`` of an error says that a
-    create may have been accepted all the same: a connection that broke, a time-out, a 5xx.
+    Every method raises ``ProviderError`` and its subclasses, without secrets. ``maybe_billed`` of an error means that
+    a create may have been accepted nevertheless: after a broken connection, a time-out or a 5xx.
     """
 
     async def upload(self, key: str, lines: Iterable[Line]) -> str | None:
-        """The id of an uploaded file that is named by the key; None where the form has no files."""
+        """Upload lines as a file named after the key and return its id; None if this form has no files."""
 
     async def create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> str:
-        """The provider's id of the batch that is created, if the list can be read by which it could be found again."""
+        """Create a batch and return the provider's id. First check that the provider can list its batches."""
 
     async def find(self, key: str, tried_at: float, ids: Collection[str], taken: Collection[str]) -> str | None:
-        """The provider's id of the batch of this key; None where a whole reading of its list does not show it.
+        """Return the provider's id of the batch with this key; None if the provider's complete list does not have it.
 
         Args:
             tried_at: when its create was sent, in seconds since 1970.
-            ids: the ``custom_id`` of each of its lines, by which a batch is told apart where a provider keeps no key.
-            taken: ids of batches that are known to be others.
+            ids: the ``custom_id`` of each of its lines, which identify a batch if the provider stores no key.
+            taken: ids of batches that are known to be other batches.
         """
 
     async def look(self, remote_id: str) -> RemoteBatch:
-        """How far a batch is."""
+        """Return the state of a batch."""
 
     def read(self, remote_id: str) -> AsyncIterator[Answer]:
-        """What came of its lines, in any order; nothing of those that were left out or may yet get a reply."""
+        """Yield the answers of a batch in any order, without lines that were left out or may get a reply on a retry."""
 
     async def cancel(self, remote_id: str) -> None:
-        """Has it end early, unless it has ended; what was answered until then can be read, and is paid for."""
+        """End a batch early, unless it has ended. Its answers until then can be read, and are billed."""
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
 
 
-class SharedWire(ABC):
-    """What the wires of both forms share.
+class HttpBatchProvider(ABC):
+    """Base class of the providers of both forms.
 
     Args:
-        api_key: the present one, by ``place.settings``; None where the environment has it.
+        api_key: the current key, from ``account.settings``; None if the environment has it.
 
     Raises:
-        CredentialsError: the key is not the one by which its lines were queued, or there is none.
+        CredentialsError: the key is not the one with which the lines were queued, or there is none.
     """
 
-    # The path of batches, how many a page of their list has at most, and what asks for the page after one.
+    # The path of batches, the maximum size of a page of their list, and the parameter that requests the next page.
     path: ClassVar[str]
     page: ClassVar[int]
     after: ClassVar[str]
 
-    def __init__(self, place: BatchAccount, api_key: str | None) -> None:
-        if digest_key(place.model, api_key) != place.key_digest:
+    def __init__(self, account: BatchAccount, api_key: str | None) -> None:
+        if digest_key(account.model, api_key) != account.key_digest:
             raise CredentialsError(
-                f"{place.model} was asked by another key: a batch is seen by the account that submitted it alone. Set "
-                f"{place.settings}_API_KEY to that key until its batches are over (SHA-256 begins with "
-                f"{place.key_digest or 'nothing: there was none'})"
+                f"{account.model} was called with another API key, and only the account that submitted a batch can "
+                f"read it. Set {account.settings}_API_KEY to that key until its batches are over (SHA-256 begins with "
+                f"{account.key_digest or 'nothing: there was none'})"
             )
-        where = Endpoint(place.model, place.model, "", api_base=place.api_base, api_key=api_key, price=place.price)
-        self._client = BatchClient(replace(where, settings=place.settings), TIMEOUT_SECONDS)
+        endpoint = Endpoint(
+            account.model, account.model, "", api_base=account.api_base, api_key=api_key, price=account.price
+        )
+        self._client = BatchClient(replace(endpoint, settings=account.settings), TIMEOUT_SECONDS)
         self._server = self._client.open_server(httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_SECONDS))
-        self._secrets = find_secrets(api_key, place.api_base, os.environ)
+        self._secrets = find_secrets(api_key, account.api_base, os.environ)
 
     async def create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> str:
         """See ``BatchProvider``."""
@@ -137,34 +139,34 @@ class SharedWire(ABC):
         await self._ask("post", f"{self.path}/{quote(remote_id)}/cancel")
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         await self._server.close()
         await self._client.close()
 
     @abstractmethod
     async def _create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> dict[str, Any]:
-        """The batch that is created, with the key in its metadata where it has any."""
+        """Create a batch, with the key in its metadata if the form has metadata, and return it as JSON."""
 
     @abstractmethod
     async def _find_results(self, remote_id: str) -> list[str]:
-        """The paths of the files with a batch's answers."""
+        """Return the paths of the files with a batch's answers."""
 
     @abstractmethod
     def _read_row(self, row: Mapping[str, Any]) -> tuple[int | None, Any]:
-        """The status and the body of an answer; None as the status where the line was not answered."""
+        """Return the status and the body of an answer; the status is None if the line was not answered."""
 
     async def _look(self, remote_id: str) -> dict[str, Any]:
         return await self._ask("get", f"{self.path}/{quote(remote_id)}")
 
     async def _list(self) -> AsyncIterator[Mapping[str, Any]]:
-        asked, seen = {"limit": str(self.page)}, set[str]()
+        params, seen = {"limit": str(self.page)}, set[str]()
         while True:
-            page = await self._ask("get", self.path, options={"params": asked})
+            page = await self._ask("get", self.path, options={"params": params})
             for batch in page["data"]:
                 yield batch
             if not page["data"] or page.get("has_more") is False:
                 return
-            asked[self.after] = last = str(page["data"][-1]["id"])
+            params[self.after] = last = str(page["data"][-1]["id"])
             if last in seen:
                 raise self._make_unlisted("its pages repeat themselves")
             seen.add(last)
@@ -172,13 +174,13 @@ class SharedWire(ABC):
     async def _ask(
         self, method: Literal["get", "post"], path: str, creates: bool = False, **options: Any
     ) -> dict[str, Any]:
-        asked: Awaitable[Any] = getattr(self._server, method)(path, cast_to=object, **options)
-        return cast("dict[str, Any]", await self._translate(asked, creates, of_batch=path != self.path))
+        response: Awaitable[Any] = getattr(self._server, method)(path, cast_to=object, **options)
+        return cast("dict[str, Any]", await self._translate(response, creates, of_batch=path != self.path))
 
     async def _download(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
-        """The rows of a file with a ``custom_id``; it is read as a whole before the first of them is given.
+        """Yield the rows of a file that have a ``custom_id``, after the whole file is downloaded.
 
-        Rows end at a newline and at nothing else: their texts may have U+2028 in them.
+        Only a newline ends a row, since the texts may contain U+2028.
         """
         with TemporaryFile() as file:
             await self._translate(self._save(path, file), of_batch=True)
@@ -191,38 +193,38 @@ class SharedWire(ABC):
 
     async def _save(self, path: str, file: IO[bytes]) -> None:
         headers = {"X-Stainless-Raw-Response": "stream"}
-        came = await self._server.get(path, cast_to=httpx.Response, options={"headers": headers})
-        async for part in came.aiter_bytes():
+        response = await self._server.get(path, cast_to=httpx.Response, options={"headers": headers})
+        async for part in response.aiter_bytes():
             file.write(part)
 
-    async def _translate(self, asked: Awaitable[T], creates: bool = False, of_batch: bool = False) -> T:
-        """What comes of a request, or its error without secrets and without causes, which may quote them.
+    async def _translate(self, response: Awaitable[T], creates: bool = False, of_batch: bool = False) -> T:
+        """Return the result of a request, or raise its error without secrets and without causes, which may quote them.
 
         Args:
-            creates: whether it asks for a batch to be made, so that one may be there all the same.
-            of_batch: whether it asks for a batch that was made, or its files.
+            creates: whether the request creates a batch, which may then exist despite the error.
+            of_batch: whether the request is about an existing batch or its files.
         """
         try:
-            return await asked
+            return await response
         except Exception as raised:
             error = raised
-        made, status = self._client.translate(error), getattr(getattr(error, "response", None), "status_code", None)
+        failure, status = self._client.translate(error), getattr(getattr(error, "response", None), "status_code", None)
         endpoint = self._client.endpoint
-        if isinstance(made, ProviderTimeoutError):
-            made = ProviderTimeoutError(f"{endpoint.name} gave no answer about a batch in {TIMEOUT_SECONDS:g} s")
-        elif of_batch and isinstance(made, ModelNotFoundError):
-            made = ModelNotFoundError(
-                f"{endpoint.name} knows of no such batch by the key that is set now. If {endpoint.settings}_API_KEY or "
-                f"{endpoint.settings}_API_BASE were changed, set what they were until its answers are here. After 26 h "
-                "its calls are asked live"
+        if isinstance(failure, ProviderTimeoutError):
+            failure = ProviderTimeoutError(f"{endpoint.name} gave no answer about a batch in {TIMEOUT_SECONDS:g} s")
+        elif of_batch and isinstance(failure, ModelNotFoundError):
+            failure = ModelNotFoundError(
+                f"{endpoint.name} does not have this batch under the current key. If {endpoint.settings}_API_KEY or "
+                f"{endpoint.settings}_API_BASE were changed, restore them until its answers are stored. After 26 h "
+                "its calls are made live"
             )
-        refused = status < SERVER_ERROR and status != TIMED_OUT if status else getattr(made, "no_connection", False)
-        made.maybe_billed = creates and not refused
-        made.args, made.__cause__, made.__context__ = (self._redact(str(made)),), None, None
-        raise made
+        refused = status < SERVER_ERROR and status != TIMED_OUT if status else getattr(failure, "no_connection", False)
+        failure.maybe_billed = creates and not refused
+        failure.args, failure.__cause__, failure.__context__ = (self._redact(str(failure)),), None, None
+        raise failure
 
     def _read_answer(self, row: Mapping[str, Any]) -> Answer | None:
-        """What came of a line; None where a later try may bring a reply, or the row cannot be read."""
+        """Return the answer of a line; None if a retry may bring a reply, or if the row cannot be read."""
         with suppress(ProviderError, AttributeError, LookupError, TypeError):
             status, body = self._read_row(row)
             if status == OK:
@@ -235,16 +237,16 @@ class SharedWire(ABC):
 
     def _make_unlisted(self, why: object) -> RequestRefusedError:
         return RequestRefusedError(
-            f"{self._client.endpoint.name} has no list of its batches, by which one is found again whose answer was "
-            f"lost ({why})"
+            f"{self._client.endpoint.name} has no list of its batches, which is needed to find a batch again if the "
+            f"answer to its creation was lost ({why})"
         )
 
-    def _redact(self, said: str) -> str:
-        return redact_message(said, self._secrets)
+    def _redact(self, message: str) -> str:
+        return redact_message(message, self._secrets)
 
 
 def write_rows(file: IO[bytes], rows: Iterable[Mapping[str, Any]], opening: str = "", between: str = "\n") -> None:
-    """Writes rows of JSON into an empty file."""
+    """Write rows as JSON into an empty file."""
     file.write(opening.encode())
     for number, row in enumerate(rows):
         file.write((between if number else "").encode() + json.dumps(row, ensure_ascii=False).encode())

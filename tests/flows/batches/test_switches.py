@@ -29,7 +29,7 @@ HOUR, HALF_HOUR = 3600.0, 1800.0
 LINES = 32
 MOST_LOOKS = 120
 AN_HOUR = Manner(seconds=HOUR)
-ASKED_FOR = "Whether the provider took its batch is not known: its list is asked for that"
+ASKED_FOR = "The provider may have accepted it: its list of batches is searched for it"
 AGAIN = "It is tried again"
 LIVE = "The batch did not answer"
 NOT_TAKEN = "this run's batch was not taken"
@@ -178,7 +178,7 @@ def test_batch_of_another_key_waits_for_it(
     print(*find_told(rotated.err), sep="\n    ")
 
     assert [130, 130, 0] == [said.code for said in (begun, rotated, ended)]
-    assert "openai/test was asked by another key" in rotated.err
+    assert "openai/test was called with another API key" in rotated.err
     assert "Set EXEMPLARS_SYNTH_API_KEY to that key until its batches are over" in rotated.err
     assert {1} == set(server.submitted.values()) == set(server.billed.values())
     assert (LINES, (0, 0)) == (len(server.billed), count_left())

@@ -90,7 +90,7 @@ async def test_lines_of_all_runs_go_in_one_batch_whose_replies_are_kept_under_th
     queue(site.outbox, 600)
     queue(site.outbox, 7, "plan-2")
     told = await site.collect()
-    assert (1, 0, True, ()) == (told.sent, told.kept, told.is_open, told.said)
+    assert (1, 0, True, ()) == (told.sent, told.kept, told.is_open, told.problems)
     assert "1 batch sent, 0 replies kept" == str(told)
     row = site.batch
     assert ("created", "batch-0", 607, 0) == (row.state, row.remote_id, row.lines, row.done)
@@ -106,7 +106,7 @@ async def test_lines_of_all_runs_go_in_one_batch_whose_replies_are_kept_under_th
     assert "none yet" == site.batch.said
     site.provider.end()
     told = await site.collect(HOUR)
-    assert (0, 607, False, ()) == (told.sent, told.kept, told.is_open, told.said)
+    assert (0, 607, False, ()) == (told.sent, told.kept, told.is_open, told.problems)
     assert ({"done": 600}, {"done": 7}, "over") == (site.count(), site.count("plan-2"), site.batch.state)
     assert ((600, 0.6, UnconfirmedCalls()), [(True, 607)]) == (site.read(), site.count_calls())
     with ReplyStore(site.place, "plan-1") as kept:
@@ -148,7 +148,7 @@ async def test_answers_may_fill_whole_pages(site: Site, count: int) -> None:
     await site.collect()
     site.provider.end()
     told = await site.collect(61)
-    assert (count, False, ()) == (told.kept, told.is_open, told.said)
+    assert (count, False, ()) == (told.kept, told.is_open, told.problems)
 
 
 async def test_two_answers_to_a_line_and_answers_of_others_count_once_or_not(site: Site) -> None:
@@ -175,7 +175,7 @@ async def test_read_that_breaks_goes_on_and_counts_nothing_twice(site: Site) -> 
     site.provider.fail("break", ProviderUnavailableError("The connection broke"))
     told = await site.collect(61)
     assert (PAGE, {"done": PAGE, "sent": PAGE + 10}) == (told.kept, site.count())
-    assert ["The connection broke. It is tried again"] == [said.rpartition(": ")[2] for said in told.said]
+    assert ["The connection broke. It is tried again"] == [said.rpartition(": ")[2] for said in told.problems]
     assert PAGE + 10 == (await site.collect()).kept
     assert (2 * PAGE + 10, round(0.001 * (2 * PAGE + 10), 9), UnconfirmedCalls()) == site.read()
 
@@ -185,9 +185,9 @@ async def test_create_whose_answer_is_lost_is_looked_for_and_adopted(site: Site)
     site.provider.lost = UNKNOWN
     told = await site.collect()
     assert (0, "intent", None) == (told.sent, site.batch.state, site.batch.remote_id)
-    assert "No answer came" in told.said[0]
+    assert "No answer came" in told.problems[0]
     site.provider.fail("find", ProviderUnavailableError("no list"))
-    assert "no list" in (await site.collect(24 * HOUR)).said[0]
+    assert "no list" in (await site.collect(24 * HOUR)).problems[0]
     assert None is site.batch.missed_at
     await site.collect()
     assert ("created", "batch-0") == (site.batch.state, site.batch.remote_id)
@@ -237,7 +237,7 @@ async def test_refusal_that_may_pass_is_tried_again_with_the_same_batch(site: Si
     site.provider.fail(step, RateLimitedError("wait"), ProviderUnavailableError("not now"))
     for said in ("wait", "not now"):
         told = await site.collect()
-        assert said in told.said[0]
+        assert said in told.problems[0]
         assert ("intent", None) == (site.batch.state, site.batch.created_at)
     assert 1 == (await site.collect()).sent
     assert ("created", 1) == (site.batch.state, len(site.provider.remote))
@@ -248,7 +248,7 @@ async def test_refusal_ends_the_lines_with_the_providers_words(site: Site, step:
     queue(site.outbox, 3)
     site.provider.fail(step, RequestRefusedError("takes no batches"))
     told = await site.collect()
-    assert "takes no batches" in told.said[0]
+    assert "takes no batches" in told.problems[0]
     assert {("refused", "takes no batches")} == set(site.outbox.list_lines("plan-1").values())
     assert ("over", [], 1) == (site.batch.state, site.count_calls(), len(list_ready(site.outbox)))
 
@@ -299,10 +299,10 @@ async def test_batch_without_a_file_is_waited_for_for_a_quarter_of_an_hour_then_
         site.provider.end("no file")
         # Counted from the first look that misses the file, whenever the batch was sent.
         for after in (HOUR, 450, 449):
-            assert () == (await site.collect(after)).said
+            assert () == (await site.collect(after)).problems
             assert ({"sent": 3}, batches) == (site.count(), len(site.provider.remote))
         told = await site.collect(61)
-        assert NO_FILE in told.said[0]
+        assert NO_FILE in told.problems[0]
 
     assert {("live", NO_FILE)} == set(site.outbox.list_lines("plan-1").values())
     assert ({2: 3}, ["over"] * 2) == (Counter(site.provider.submitted.values()), [row.state for row in site.batches])
@@ -343,7 +343,7 @@ async def test_batch_that_its_provider_has_no_more_is_asked_live_after_its_time(
     gone = ModelNotFoundError("No such batch")
     site.provider.fail("look", gone, gone)
     told = await site.collect(61)
-    assert f"(batch-0) of {PLACE.model}: No such batch" in told.said[0]
+    assert f"(batch-0) of {PLACE.model}: No such batch" in told.problems[0]
     assert {"sent": 3} == site.count()
     await site.collect(26 * HOUR)
     assert ({"live": 3}, "over") == (site.count(), site.batch.state)
@@ -356,10 +356,10 @@ async def test_batch_of_another_key_is_left_with_a_message_until_somebody_cancel
     queue(site.outbox, 2, "plan-2")
     for after in (61, 27 * HOUR):
         site.provider.fail("open", *[CredentialsError("another key is set")] * 2)
-        batch, waiting = (await site.collect(after)).said
+        batch, waiting = (await site.collect(after)).problems
         assert f"Batch {site.batch.batch[:12]} (batch-0)" in batch
         assert batch.endswith(f"of {PLACE.model}: another key is set")
-        assert f"Calls to {PLACE.model} that wait: another key is set" == waiting
+        assert f"Waiting calls to {PLACE.model}: another key is set" == waiting
         assert ({"sent": 3}, {"waits": 2}) == (site.count(), site.count("plan-2"))
     site.outbox.cancel(site.batch.batch)
     site.provider.fail("open", *[CredentialsError("another key is set")] * 2)
@@ -388,7 +388,7 @@ async def test_error_of_one_batch_does_not_stop_the_others(site: Site) -> None:
     site.provider.end()
     site.provider.fail("look", KeyError("status"), ProviderError("no"))
     told = await site.collect(61)
-    assert (3, 2) == (told.kept, len(told.said))
+    assert (3, 2) == (told.kept, len(told.problems))
     assert 6 == (await site.collect(61)).kept
 
 
@@ -418,7 +418,7 @@ async def test_one_at_a_time_collects(site: Site) -> None:
     queue(site.outbox, 3)
     assert site.outbox.change(lambda connection: take_lease(connection, "other", site.clock()))
     told = await collect(site.outbox, site.provider.open, site.clock)
-    assert (0, (BUSY,), []) == (told.sent, told.said, site.provider.steps)
+    assert (0, (BUSY,), []) == (told.sent, told.problems, site.provider.steps)
     # One that was killed is waited for for a minute.
     assert 1 == (await site.collect(61)).sent
 
@@ -434,7 +434,7 @@ async def test_lease_is_looked_at_before_a_create(site: Site) -> None:
 
     site.provider = Stealing()
     told = await collect(site.outbox, site.provider.open, site.clock)
-    assert (0, ("Another process has begun to collect",)) == (told.sent, told.said)
+    assert (0, ("Another process has begun to collect",)) == (told.sent, told.problems)
     assert ({}, None) == (site.provider.remote, site.batch.created_at)
 
 

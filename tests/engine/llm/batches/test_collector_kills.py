@@ -70,7 +70,7 @@ class Bill:
             if not told.is_open:
                 return number
             self.advance(301)
-        raise AssertionError(told.said)
+        raise AssertionError(told.problems)
 
     def kill_at(self, step: Step, within_seconds: float) -> bool:
         """Whether one of the next passes was killed."""
@@ -165,7 +165,7 @@ async def test_collector_that_is_held_up_while_another_takes_over_creates_nothin
             collecting.go_on()
             assert 0 == collecting.wait()
             [last] = collecting.hear()
-            assert ("Another process has begun to collect",) == last.said
+            assert ("Another process has begun to collect",) == last.problems
         await bill.collect_all()
     bill.check()
 

@@ -128,7 +128,7 @@ async def test_batch_works_ends_and_is_billed_at_its_price(server: BatchServer, 
         ended = await wire.look(number)
         answers = [answer async for answer in wire.read(number)]
 
-    assert ["works", "ended", "4 of 4 answered"] == [*states, ended.state, ended.said]
+    assert ["works", "ended", "4 of 4 answered"] == [*states, ended.state, ended.message]
     assert Counter(line.custom_id for line in lines) == server.billed == Counter(each.custom_id for each in answers)
     price = find_price(model, batched=True)
     assert price is not None
@@ -230,7 +230,7 @@ async def test_lost_create_of_claude_is_found_by_time_and_count_and_known_by_its
             told = {f"{other}{line}": lines[0].body for line in range(count)}
             server.batches[other] = replace(server.batches[number], id=other, lines=told, created=tried_at + created)
 
-        with pytest.raises(ProviderUnavailableError, match="shows when it has ended"):
+        with pytest.raises(ProviderUnavailableError, match="can be compared when it has ended"):
             await wire.find("key", tried_at, ids, [])
         server.advance(60)
         assert number == await wire.find("key", tried_at, ids, [])
@@ -304,7 +304,7 @@ async def test_batch_that_is_complete_has_nothing_to_read_until_its_file_is_ther
         assert "ended" == (await wire.look(number)).state
 
     answered = 0 if few_counts else 4
-    assert ("no file", f"{answered} of 4 answered, but there is no file of answers yet") == (early.state, early.said)
+    assert ("no file", f"{answered} of 4 answered, but there is no file of answers yet") == (early.state, early.message)
     assert [] == answers
 
 
@@ -315,7 +315,7 @@ async def test_batch_that_fails_in_validation_is_refused_with_the_providers_word
         server.advance(60)
         batch = await wire.look(number)
 
-    assert ("refused", "Validation of the file failed.") == (batch.state, batch.said)
+    assert ("refused", "Validation of the file failed.") == (batch.state, batch.message)
 
 
 async def test_file_that_azure_still_looks_at_is_waited_for(server: BatchServer) -> None:
@@ -354,10 +354,10 @@ async def test_batch_of_another_key_is_not_there_and_its_place_is_not_opened(ser
     async with opened(server, model) as wire:
         number = await submit(wire, await write_lines(server, model))
     async with opened(server, model, "sk-another-0123456789abcdef") as wire:
-        with pytest.raises(ModelNotFoundError, match="knows of no such batch"):
+        with pytest.raises(ModelNotFoundError, match="does not have this batch"):
             await wire.look(number)
         assert await wire.find("key", server.clock(), ["a"], []) is None
-    with pytest.raises(CredentialsError, match="was asked by another key"):
+    with pytest.raises(CredentialsError, match="was called with another API key"):
         open_provider(find_account(place_of(server, model)), "sk-another-0123456789abcdef")
 
 
