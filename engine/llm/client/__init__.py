@@ -1,1 +1,1 @@
-"""One call to a language model: the request, litellm's client, the reply, its price and what may go wrong."""
+"""One call to a language model: the request, litellm's client, the reply, its price and its errors."""

@@ -1,4 +1,4 @@
-"""How litellm puts a call that goes in a batch: its body, the reply in an answer's, the server that takes it."""
+"""Batch calls through litellm: write a request's body, read the reply in an answer, and open the provider's server."""
 
 import json
 from collections.abc import Mapping
@@ -14,43 +14,43 @@ from engine.llm.client.response import OTHER_FORM
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-# The header by which Anthropic is asked for what is new; a body of a batch carries it under this name.
+# Anthropic's header for beta features; in the body of a batch call it is a field of this name.
 BETA = "anthropic-beta"
-# For a client that is given its headers.
+# The API key of a client whose headers contain the real one.
 NO_KEY = "none"
 
 
 class BatchClient(LitellmClient):
-    """A client that also writes the bodies of calls for a batch, reads its answers, and opens what a batch needs."""
+    """A client that also writes the bodies of batch calls, reads their answers, and opens the provider's server."""
 
     async def write_body(self, request: Request) -> dict[str, Any]:
-        """The body that ``complete`` would send, for a batch. Nothing is sent: the call ends at a transport of its own.
+        """Return the body that ``complete`` would send, for a batch. Nothing is sent: a local transport ends the call.
 
-        What of it Anthropic takes only under a header has that header's value beside it, under ``BETA``.
+        If Anthropic requires a beta header for the body, the header's value is added to it under ``BETA``.
 
         Raises:
             RequestRefusedError: litellm has no chat completion for this model, or for this request.
         """
-        written: list[httpx.Request] = []
+        sent: list[httpx.Request] = []
 
-        def take(asked: httpx.Request) -> httpx.Response:
-            written.append(asked)
+        def capture(http_request: httpx.Request) -> httpx.Response:
+            sent.append(http_request)
             return httpx.Response(200, json={})
 
         try:
-            await self._send(request, client=self._open_unsent(httpx.MockTransport(take)))
+            await self._send(request, client=self._open_unsent(httpx.MockTransport(capture)))
         except Exception as error:
             # The answer has nothing to read.
-            if not written:
+            if not sent:
                 raise self._errors.translate(error) from error
-        if not written:
+        if not sent:
             raise RequestRefusedError(f"{self._errors.where} is not asked by chat completions: batches take no others")
-        beta = written[0].headers.get(BETA)
-        body: dict[str, Any] = json.loads(written[0].content)
+        beta = sent[0].headers.get(BETA)
+        body: dict[str, Any] = json.loads(sent[0].content)
         return {**body, BETA: beta} if beta else body
 
     def read_body(self, body: Mapping[str, Any]) -> Reply:
-        """The reply in the body of one answer of a batch, as ``complete`` reads it, at the endpoint's price.
+        """Return the reply in the body of one batch answer, as ``complete`` reads it, at the endpoint's price.
 
         Raises:
             MalformedAnswerError: it cannot be read.
@@ -59,7 +59,7 @@ class BatchClient(LitellmClient):
             convert_to_model_response_object,
         )
 
-        # Nobody hears of the headers, and an answer without a tool's call has none to turn into text.
+        # The headers are not used, and tool calls, if there are any, are turned into text.
         empty, whole = self._litellm.ModelResponse(), {**body}
         try:
             if self._provider == "anthropic":
@@ -74,10 +74,10 @@ class BatchClient(LitellmClient):
             raise self._errors.make_malformed(*OTHER_FORM) from error
 
     def open_server(self, timeout: Any) -> "AsyncOpenAI":
-        """openai's client for the endpoint's server, with the address and the key that litellm finds; it asks once.
+        """Open openai's client for the endpoint's server, with litellm's address and key, and without retries.
 
-        Anthropic's server is asked by it too, under the same paths. Its connections are not closed with those of live
-        calls; its caller closes it.
+        It also serves Anthropic, which has the same paths. Its connections are separate from those of live calls; the
+        caller closes it.
 
         Raises:
             CredentialsError: there is no key.
@@ -93,7 +93,7 @@ class BatchClient(LitellmClient):
         return cast("AsyncOpenAI", opened.with_options(max_retries=0, timeout=timeout, http_client=http))
 
     def translate(self, error: Exception) -> ProviderError:
-        """The error for an exception of ``open_server``'s client, as a live call raises it."""
+        """Return the error for an exception of ``open_server``'s client, as a live call raises it."""
         try:
             mapped = self._litellm.exception_type(self.endpoint.model, error, "openai")
         except Exception as raised:
@@ -131,6 +131,6 @@ class BatchClient(LitellmClient):
 
 
 async def _drop_bearer(request: httpx.Request) -> None:
-    """Openai's client always sends a key of its own; Anthropic has its key under this header, where it is no token."""
+    """Drop the key that openai's client always sends, if the request has Anthropic's key header, and so no token."""
     if "x-api-key" in request.headers:
         request.headers.pop("authorization", None)

@@ -1,4 +1,4 @@
-"""Calls a language model through litellm; no other module but ``batch_client`` imports it."""
+"""Call a language model through litellm; only this module and ``batch_client`` import litellm."""
 
 import asyncio
 import importlib
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 LOGGER = logging.getLogger("exemplars.calls")
-# The providers that take nothing but a key, or a token under a variable of their own name.
+# The providers that accept only a key, or a token in a variable with their name.
 KEYED = frozenset({"openai", "anthropic", "gemini", "mistral", "groq", "deepseek", "xai"})
 
 
 class LitellmClient:
-    """Calls one endpoint through litellm.
+    """Client of one endpoint through litellm.
 
     Import and first call cost about 5 CPU-seconds (docs/decisions/000-measured.md). litellm shares its connections
     within an event loop, so closing the last client in use there closes them.
@@ -52,7 +52,7 @@ class LitellmClient:
         self._litellm = import_litellm()
         self._errors = ErrorTranslator(endpoint, timeout_seconds, self._litellm.exceptions)
         self._name, self._provider, self._key, self._base = self._find_provider()
-        # Others find by themselves what they have read before, or ask for an order of its own (Gemini).
+        # Other providers cache prompts automatically, or require a separate call for it (Gemini).
         self._marks_cached = "claude" in endpoint.model.lower()
         self._efforts = self._read_efforts() if endpoint.style == "chat" and not endpoint.decides else None
         self.endpoint = replace(endpoint, thinks=self._efforts is not None)
@@ -62,14 +62,14 @@ class LitellmClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._plain: AsyncOpenAI | None = None
         self._is_warned = False
-        # The name that the last answer gave.
+        # The model name in the last answer.
         self.answered_by: str | None = None
 
     async def complete(self, request: Request) -> Reply:
-        """Makes one call without retries and returns its reply.
+        """Make one call without retries and return its reply.
 
         Raises:
-            RetryableProviderError: the same call may succeed later; a MalformedAnswerError: its answer cannot be read.
+            RetryableProviderError: the same call may succeed later. MalformedAnswerError: its answer cannot be read.
             ContentRefusedError: the provider refuses this prompt.
             RequestRefusedError: the provider does not accept the request in this form.
             CredentialsError, ModelNotFoundError, ProviderError: a retry would fail too.
@@ -90,42 +90,42 @@ class LitellmClient:
         return self._read(response, tells_odds=bool(request.logprobs))
 
     def check_key(self) -> None:
-        """Finds out, without a call, whether there is a key.
+        """Check, without a call, that there is a key.
 
         Raises:
             CredentialsError: none is set.
         """
         key, prefix = self.endpoint.api_key, f"{self._provider.upper()}_"
-        # A variable that begins so may be another way to sign in.
-        others = [known for known in os.environ if known.startswith(prefix) and "BASE" not in known]
+        # A variable with this prefix may be another way to sign in.
+        variables = [name for name in os.environ if name.startswith(prefix) and "BASE" not in name]
         if self.endpoint.decides:
             config = _find_decisions_config(self._name, self._provider)
-            lacking = config.api_key_required and not config.resolve_api_key(key)
+            is_missing = config.api_key_required and not config.resolve_api_key(key)
         else:
-            missing = self._litellm.validate_environment(self.endpoint.model)["missing_keys"]
-            lacking = self._provider in KEYED and missing
-        if lacking and not (key or self._key or others):
+            missing_keys = self._litellm.validate_environment(self.endpoint.model)["missing_keys"]
+            is_missing = self._provider in KEYED and missing_keys
+        if is_missing and not (key or self._key or variables):
             raise self._errors.make_keyless()
 
     async def close(self) -> None:
-        """Closes litellm's connections if no other client in this event loop is in use; it can be used again."""
+        """Close litellm's connections if no other client in this event loop is in use; it can be used again."""
         if self._plain is not None:
             await self._plain.close()
             self._plain = None
         self._in_use.discard(self)
-        # Others may be added by another thread; this one may never have asked.
+        # Other threads may add clients meanwhile, and this client may never have made a call.
         loop = asyncio.get_running_loop()
         if any(client._loop is loop for client in list(self._in_use)):
             return
-        # Taken out of litellm's cache at once: who begins to ask while these close opens others.
+        # Removed from litellm's cache first, so that a call that begins during the close opens new connections.
         cache = self._litellm.in_memory_llm_clients_cache
         mark = cache.update_cache_key_with_event_loop("")
         for connections in [cache.cache_dict.pop(key) for key in list(cache.cache_dict) if key.endswith(mark)]:
             with suppress(Exception):
                 await connections.close()
 
-    async def _send(self, request: Request, **others: Any) -> Any:
-        """What litellm makes of the answer to a request; ``others`` stand in the place of its own options."""
+    async def _send(self, request: Request, **overrides: Any) -> Any:
+        """Send a request and return litellm's response; ``overrides`` replace litellm's options."""
         import httpx
 
         endpoint = self.endpoint
@@ -135,13 +135,13 @@ class LitellmClient:
             "timeout": httpx.Timeout(self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds)),
         }
         if endpoint.decides:
-            # litellm puts it into the form of the provider: OpenAI's, or System One's.
+            # litellm converts it into the provider's form: OpenAI's or System One's.
             decide = inspect.unwrap(self._litellm.adecisions)
-            asked = {"input": request.prompt.user, "questions": list(request.questions)}
-            return await decide(model=endpoint.model, **asked, **options)
+            question = {"input": request.prompt.user, "questions": list(request.questions)}
+            return await decide(model=endpoint.model, **question, **options)
         options |= {
             **self._write_options(request),
-            # Retries are made by the gateway, which counts, logs and limits them.
+            # The gateway makes the retries: it counts, logs and limits them.
             "max_retries": 0,
             "num_retries": 0,
         }
@@ -162,11 +162,11 @@ class LitellmClient:
         if request.schema:
             json_schema = {"name": "reply", "strict": True, "schema": request.schema}
             options["response_format"] = {"type": "json_schema", "json_schema": json_schema}
-        options |= {"model": endpoint.model, "messages": messages, "drop_params": True} | others
+        options |= {"model": endpoint.model, "messages": messages, "drop_params": True} | overrides
         return await self._acompletion(**options, litellm_logging_obj=self._make_record(messages))
 
     def _write_options(self, request: Request) -> dict[str, Any]:
-        """The options that depend on thinking.
+        """Return the options that depend on thinking.
 
         With thinking on, no temperature is sent: Anthropic's models then accept only 1, and OpenAI's accept none.
         """
@@ -178,20 +178,20 @@ class LitellmClient:
         return options
 
     def _make_record(self, messages: list[dict[str, Any]]) -> Any:
-        """What litellm's providers note of a call; nobody reads it."""
+        """Return the log object that litellm's providers require; nothing reads it."""
         return self._litellm.Logging(
             model=self.endpoint.model,
             messages=messages,
             stream=False,
             call_type="acompletion",
-            # As in litellm, which subtracts it from others without a zone.
+            # Without a time zone, as in litellm, which subtracts such times.
             start_time=datetime.now(),
             litellm_call_id="",
             function_id="",
         )
 
     def _open_plain(self, timeout: Any) -> "AsyncOpenAI":
-        """The connections for plain-text calls: litellm's own for these are new ones each call, and stay open."""
+        """Return the shared client of plain-text calls: litellm would open one for each call and never close it."""
         if self._plain is None:
             from litellm.llms.openai.common_utils import BaseOpenAILLM
             from openai import AsyncOpenAI
@@ -231,17 +231,17 @@ class LitellmClient:
         if self._is_warned or (self.endpoint.price and self.endpoint.price.is_by_call):
             return
         self._is_warned = True
-        bound = "" if self.endpoint.price is None else ", and each call counts as the most that it can have cost"
+        effect = "" if self.endpoint.price is None else ", and each call counts at its maximum cost"
         LOGGER.warning(
-            "%s does not tell in a way that can be believed how many tokens a call took: they are not counted%s. To "
-            "know what a run costs, use a server that tells its usage",
+            "%s does not report plausible token counts: they are not counted%s. To measure the cost of a run, use a "
+            "server that reports its usage",
             self._errors.where,
-            bound,
+            effect,
             extra={"model": self.endpoint.name},
         )
 
     def _read_efforts(self) -> Mapping[Thinking, str | None] | None:
-        """litellm's ``reasoning_effort`` for each amount of thinking; None for a model that cannot think.
+        """Return litellm's ``reasoning_effort`` for each amount of thinking; None for a model that cannot think.
 
         For ``none`` it is the least effort that the model supports, or None, which sends no ``reasoning_effort``.
         """
@@ -254,34 +254,34 @@ class LitellmClient:
         return {"none": least[0] if least else None, "low": "low", "medium": "medium", "high": "high"}
 
     def _find_provider(self) -> tuple[str, str, str | None, str | None]:
-        """As litellm has them: the model's name at its provider, the provider, a key and an address."""
+        """Return litellm's result: the model's name at its provider, the provider, a key and an address."""
         model, base, key = self.endpoint.model, self.endpoint.api_base, self.endpoint.api_key
         try:
-            found: tuple[str, str, str | None, str | None]
-            found = self._litellm.get_llm_provider(model, api_base=base, api_key=key)
+            result: tuple[str, str, str | None, str | None]
+            result = self._litellm.get_llm_provider(model, api_base=base, api_key=key)
             if self.endpoint.decides:
-                _find_decisions_config(*found[:2])
-            return found
+                _find_decisions_config(*result[:2])
+            return result
         except self._litellm.exceptions.BadRequestError as error:
-            does = "asks for decisions" if self.endpoint.decides else "knows"
+            verb = "asks for decisions" if self.endpoint.decides else "knows"
             raise ModelNotFoundError(
-                f"{self.endpoint.name!r} names no provider that litellm {does}. A name is <provider>/<model>, such as "
+                f"{self.endpoint.name!r} names no provider that litellm {verb}. A name is <provider>/<model>, such as "
                 f"openai/gpt-4.1-mini, or 'embedded'; set {self.endpoint.settings}_MODEL or data/effort.yaml"
             ) from error
 
 
 def import_litellm() -> Any:
-    """Imports litellm, which takes 2 CPU-seconds, as this project uses it: offline, and quiet."""
-    # Without this litellm downloads its price list when it is imported.
+    """Import litellm, which takes 2 CPU-seconds, and configure it to work offline and to log only errors."""
+    # Without this setting litellm downloads its price list at import.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    # Seconds. Servers close an idle connection after 5 s and more (uvicorn, so vLLM). A busy event loop sees that too
-    # late: what it sends then never arrives, and counts as if it might be billed.
+    # Seconds. Servers close an idle connection after 5 s and more (uvicorn, so vLLM). A busy event loop notices too
+    # late: a request that it sends then never arrives, but counts as possibly billed.
     os.environ.setdefault("AIOHTTP_KEEPALIVE_TIMEOUT", "4")
     with importing():
         import litellm
 
         with suppress(ImportError):
-            # Else the first call imports it.
+            # Otherwise the first call imports it.
             importlib.import_module("litellm.proxy.openai_files_endpoints.common_utils")
 
     # openai's client warns on stderr, with the reply in the warning, of fields that are not of their type.
@@ -303,7 +303,7 @@ def _find_decisions_config(name: str, provider: str) -> Any:
 
 
 def _is_misread(error: Exception) -> bool:
-    """Whether a decision was answered, in a form that litellm cannot read: for it that is a server's error."""
+    """Return whether a decision was answered in a form that litellm cannot read, which it reports as a server error."""
     from litellm.llms.base_llm.decisions.transformation import DecisionsResponseValidationError
 
     return isinstance(error.__cause__, DecisionsResponseValidationError)

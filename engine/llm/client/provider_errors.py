@@ -1,4 +1,4 @@
-"""Translates litellm's exceptions into the engine's own error types, which tell what may be retried."""
+"""Translate litellm's exceptions into the engine's error types, which determine whether a call is retried."""
 
 import math
 import re
@@ -43,11 +43,11 @@ TOO_LARGE = 413
 
 @dataclass(frozen=True, slots=True)
 class ErrorTranslator:
-    """Translates an exception of litellm into an error of ours whose message says what to do.
+    """Translator of litellm's exceptions into the engine's errors, with messages that name the remedy.
 
     Args:
-        endpoint: what was asked. Of one that decides litellm takes an outage whose body has certain words for a
-            refusal, so that the status is believed.
+        endpoint: the endpoint that was called. If it decides, its HTTP status counts, since litellm mistakes an outage
+            for a refusal if the body contains certain words.
         exceptions: litellm's module of exceptions.
     """
 
@@ -56,7 +56,7 @@ class ErrorTranslator:
     exceptions: Any
 
     def translate(self, error: Exception) -> ProviderError:
-        """The error for an exception. Subclasses are tested before their base classes."""
+        """Return the error for an exception. Subclasses are tested before their base classes."""
         message = _clean_message(error)
         return (
             self._translate_request_error(error, message)
@@ -65,17 +65,17 @@ class ErrorTranslator:
         )
 
     def make_malformed(self, does: str, remedy: str) -> MalformedAnswerError:
-        """The error for an answer that cannot be read.
+        """Return the error for an answer that cannot be read.
 
         Args:
-            does: what it is like, as a clause after "it".
-            remedy: what to do, as a sentence without its full stop.
+            does: its defect, as a clause after "it".
+            remedy: the remedy, as a sentence without its full stop.
         """
-        said = f"{self.where} answers, in a form that cannot be read: it {does}. {remedy}"
-        return MalformedAnswerError(said, maybe_billed=True)
+        message = f"{self.where} answers, in a form that cannot be read: it {does}. {remedy}"
+        return MalformedAnswerError(message, maybe_billed=True)
 
     def make_keyless(self) -> CredentialsError:
-        """The error for a model whose key is missing."""
+        """Return the error for a model without a key."""
         return CredentialsError(
             f"{self.where} needs a key and none is set. Set {self.endpoint.settings}_API_KEY, or the provider's own "
             "variable (OPENAI_API_KEY and the like); for a server that checks no key, set it to any word"
@@ -83,12 +83,12 @@ class ErrorTranslator:
 
     @property
     def where(self) -> str:
-        """The model, and its address where it has one of its own."""
+        """Return the model's name, with its address if one is set."""
         name, base = self.endpoint.name, self.endpoint.api_base
         return f"{name} at {redact_credentials(base)}" if base else name
 
     def _translate_request_error(self, error: Exception, message: str) -> ProviderError | None:
-        """Errors of this one request; other requests may succeed."""
+        """Return the error if it concerns only this request, so that other requests may succeed."""
         codes = _read_codes(error)
         refused = isinstance(error, self.exceptions.ContentPolicyViolationError) or _is_flagged(error)
         if refused or codes & CONTENT_CODES:
@@ -117,7 +117,7 @@ class ErrorTranslator:
                 "variable (OPENAI_API_KEY and the like)"
             )
         if _is_caused_by(error, openai.OpenAIError, exactly=True):
-            # OpenAI's client then fails on creation, which litellm reports as a server error.
+            # Without a key OpenAI's client fails on creation, which litellm reports as a server error.
             return self.make_keyless()
         if isinstance(error, exceptions.NotFoundError):
             return ModelNotFoundError(
@@ -143,9 +143,9 @@ class ErrorTranslator:
                 "sets how long to wait",
                 maybe_billed=True,
             )
-        came = _find_status(error) is None and describe_malformed((error, *_walk_causes(error)), self.endpoint.settings)
-        if came:
-            return self.make_malformed(*came)
+        flaw = _find_status(error) is None and describe_malformed((error, *_walk_causes(error)), self.endpoint.settings)
+        if flaw:
+            return self.make_malformed(*flaw)
         passing = exceptions.ServiceUnavailableError | exceptions.InternalServerError | exceptions.BadGatewayError
         if isinstance(error, passing | exceptions.APIConnectionError | exceptions.APIResponseValidationError):
             return self._make_unavailable(message, error)
@@ -155,11 +155,11 @@ class ErrorTranslator:
 
     def _make_unavailable(self, message: str, error: Exception) -> ProviderUnavailableError:
         status = _find_status(error)
-        said = f"does not answer: {message}. Check {self.endpoint.settings}_API_BASE and the network"
+        cause = f"does not answer: {message}. Check {self.endpoint.settings}_API_BASE and the network"
         if status is not None:
-            said = f"answers with an error of its own ({status}): {message}. Its log, or its provider, says why"
+            cause = f"answers with an error of its own ({status}): {message}. Its log, or its provider, says why"
         return ProviderUnavailableError(
-            f"{self.where} {said}",
+            f"{self.where} {cause}",
             _read_retry_after(error),
             maybe_billed=_may_be_billed(error),
             no_connection=_has_no_connection(error),
@@ -167,9 +167,9 @@ class ErrorTranslator:
 
 
 def _read_retry_after(error: Exception) -> float | None:
-    """Seconds to wait by ``Retry-After``, given as a number or as a date (RFC 9110, section 10.2.3)."""
-    answered = getattr(getattr(error, "response", None), "headers", None)
-    for headers in (answered, getattr(error, "litellm_response_headers", None)):
+    """Return the seconds to wait by ``Retry-After``, a number or a date (RFC 9110, section 10.2.3)."""
+    response_headers = getattr(getattr(error, "response", None), "headers", None)
+    for headers in (response_headers, getattr(error, "litellm_response_headers", None)):
         value = headers.get("retry-after") if headers else None
         if value is not None:
             return parse_retry_after(str(value), datetime.now(UTC))
@@ -177,7 +177,7 @@ def _read_retry_after(error: Exception) -> float | None:
 
 
 def parse_retry_after(value: str, now: datetime) -> float | None:
-    """Parses the header's value into seconds from now on; None where it is neither a number nor a date."""
+    """Parse the header's value into seconds from now; None if it is neither a number nor a date."""
     try:
         seconds = float(value)
     except ValueError:
@@ -201,7 +201,7 @@ def _may_pass(status: int | None) -> bool:
 
 
 def _read_codes(error: Exception) -> set[str]:
-    """The provider's error codes: OpenAI has fields ``code`` and ``type``, Anthropic a ``type`` inside ``error``."""
+    """Return the provider's error codes: OpenAI's ``code`` and ``type``, Anthropic's ``type`` inside ``error``."""
     body = _read_body(error)
     inner = body.get("error") if isinstance(body, dict) else None
     parts = [part for part in (body, inner) if isinstance(part, dict)]
@@ -218,7 +218,7 @@ def _read_body(error: Exception) -> Any:
 
 
 def _is_flagged(error: Exception) -> bool:
-    """Whether OpenRouter flagged the prompt: it answers 403 with ``metadata.reasons`` (its page on errors)."""
+    """Return whether OpenRouter flagged the prompt by a 403 with ``metadata.reasons`` (its page on errors)."""
     body = _read_body(error)
     inner = body.get("error", body) if isinstance(body, dict) else None
     metadata = inner.get("metadata") if isinstance(inner, dict) else None
@@ -226,7 +226,7 @@ def _is_flagged(error: Exception) -> bool:
 
 
 def _may_be_billed(error: Exception) -> bool:
-    """Whether the provider may bill the request: not if it never arrived, or was refused by an unbilled status."""
+    """Return whether the provider may bill the request: not if it never arrived, or had an unbilled error status."""
     status = _find_status(error)
     return not _has_no_connection(error) if status is None else status not in UNBILLED_STATUSES
 
@@ -238,7 +238,7 @@ def _has_no_connection(error: Exception) -> bool:
 
 
 def _find_status(error: Exception) -> int | None:
-    """The HTTP status of an error response, if one came; litellm's own errors always have a status and are ignored."""
+    """Return the HTTP status of an error response, if any, without the status that litellm's own errors always have."""
     for cause in _walk_causes(error):
         status = getattr(getattr(cause, "response", None), "status_code", None)
         if isinstance(status, int) and status >= 400 and not type(cause).__module__.startswith("litellm"):
@@ -247,12 +247,12 @@ def _find_status(error: Exception) -> int | None:
 
 
 def _is_caused_by(error: Exception, *kinds: type[Exception], exactly: bool = False) -> bool:
-    """Whether an error was caused by one of these kinds; ``exactly`` leaves out their subclasses."""
+    """Return whether a cause of an error has one of these types; ``exactly`` excludes their subclasses."""
     return any(type(cause) in kinds if exactly else isinstance(cause, kinds) for cause in _walk_causes(error))
 
 
 def _walk_causes(error: BaseException) -> Iterator[BaseException]:
-    # litellm raises some errors from themselves.
+    # litellm raises some errors with themselves as the cause.
     seen: list[BaseException] = [error]
     while causes := [each for each in (seen[-1].__cause__, seen[-1].__context__) if each and each not in seen]:
         seen.append(causes[0])
@@ -260,7 +260,7 @@ def _walk_causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _clean_message(error: Exception) -> str:
-    """The first line of the provider's message, without litellm's class names before it and the full stop after it."""
+    """Return the first line of the provider's message, without litellm's class names and the final full stop."""
     text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
     first = text.splitlines()[0].partition("Traceback (most recent call last)")[0]
     line = re.sub(r"^(?:(?:litellm\.)?\w+(?:Error|Exception)(?:: | - ))+", "", first).strip().rstrip(".")

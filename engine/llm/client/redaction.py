@@ -1,4 +1,4 @@
-"""Redacts keys from replies and error messages before these are logged or stored."""
+"""Redact keys in replies and error messages before they are logged or stored."""
 
 import json
 import os
@@ -13,15 +13,15 @@ from engine.llm.client.request import Client, Reply, Request
 
 # The screening rejects a text with this mark as one with an unfilled placeholder (engine/screening/rules.py).
 MARK = "[redacted]"
-# Shorter values, and short plain words, are not secrets: people set them for a server that checks no key.
+# Shorter values, and shorter plain words, are not secrets: they are set for servers that check no key.
 MIN_SECRET_LENGTH, MIN_WORD_LENGTH = 8, 16
-# Providers quote the beginning of a key that they refuse. Shorter beginnings, such as `sk-proj-`, are not secret.
+# Providers quote the beginning of a rejected key. Shorter beginnings, such as `sk-proj-`, are not secret.
 HEAD_LENGTH = 12
 _REST = r"(?:[\w\-.~+/=*…]*[\w\-~+/=*…])?"
 _KEY_NAMES = r"(?:api|access|auth|x-api|subscription|ocp-apim-subscription)?[-_]?(?:key|token|secret|signature|sig)"
 _QUERY_KEY = re.compile(rf"(?i)([?&]{_KEY_NAMES}=)([^&\s\"'<>#]+)")
 _USER_INFO = re.compile(r"(?<=://)[^/?#\s\"'<>]+(?=@)")
-# What keys look like and where they stand: a provider's message may contain another key than the one that we sent.
+# Shapes and contexts of keys: a provider's message may contain another key than the one that we sent.
 _KEY_SHAPES = (
     re.compile(r"\b(?:sk|rk|pk|gsk|xai|hf|r8|nvapi|pplx|key)[-_][\w-]{16,}"),
     re.compile(r"\bAIza[\w-]{30,}"),
@@ -35,7 +35,7 @@ _SECRET_VARIABLE = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)$")
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Replaces each secret in a text by a mark, and changes nothing else.
+    """Replace each secret in a text by a mark, and change nothing else.
 
     A secret is found as it is, URL-encoded, JSON-escaped, or cut off after ``HEAD_LENGTH`` characters.
     """
@@ -45,32 +45,32 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def redact_message(text: str, secrets: Iterable[str]) -> str:
-    """Redacts a program's message: the given secrets, credentials in URLs, and whatever else looks like a key."""
+    """Redact a program's message: the given secrets, credentials in URLs, and everything else that looks like a key."""
     text = redact_credentials(redact(text, secrets))
-    for looks in _KEY_SHAPES:
-        text = looks.sub(MARK, text)
+    for shape in _KEY_SHAPES:
+        text = shape.sub(MARK, text)
     return _KEY_FIELD.sub(rf"\1{MARK}", text)
 
 
 def redact_credentials(text: str) -> str:
-    """Redacts user, password and keys in the query of every URL in a text."""
+    """Redact user, password and keys in the query of every URL in a text."""
     return _QUERY_KEY.sub(rf"\1{MARK}", _USER_INFO.sub(MARK, text))
 
 
 def find_secrets(key: str | None, url: str | None, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Returns an endpoint's secrets: its key, keys in the environment, and credentials in all URLs of both.
+    """Return an endpoint's secrets: its key, keys in the environment, and credentials in all URLs of both.
 
     litellm reads the environment itself. The longest secrets come first, since one may be the beginning of another.
     """
     named = (text for name, text in environment.items() if _SECRET_VARIABLE.search(name.upper()))
     in_urls = (secret for text in (url or "", *environment.values()) for secret in _list_url_secrets(text))
-    found = {text.strip() for text in (key or "", *named, *in_urls)}
-    long = (text for text in found if len(text) >= (MIN_WORD_LENGTH if text.isalpha() else MIN_SECRET_LENGTH))
+    values = {text.strip() for text in (key or "", *named, *in_urls)}
+    long = (text for text in values if len(text) >= (MIN_WORD_LENGTH if text.isalpha() else MIN_SECRET_LENGTH))
     return tuple(sorted(long, key=lambda text: (-len(text), text)))
 
 
 class RedactingClient:
-    """Wraps a client and redacts the endpoint's secrets from its replies and errors.
+    """A wrapper of a client that redacts the endpoint's secrets in its replies and errors.
 
     Providers echo keys in refusals and replies, and libraries quote request headers. Everything that is logged, cached
     or attached passes through this class.
@@ -82,7 +82,7 @@ class RedactingClient:
         self._secrets = find_secrets(self.endpoint.api_key, self.endpoint.api_base, os.environ)
 
     async def complete(self, request: Request) -> Reply:
-        """Makes one call; raises what the client raises, redacted and without its causes, which may quote keys."""
+        """Make one call. Errors of the client are redacted and lose their causes, which may quote keys."""
         try:
             reply = await self._client.complete(request)
         except ExemplarsError as error:
@@ -90,29 +90,29 @@ class RedactingClient:
             error.__cause__ = error.__context__ = None
             raise
         except Exception as error:
-            said = redact_message(f"{type(error).__name__}: {error}", self._secrets)
-            raise ProviderError(f"{self.endpoint.name} failed: {said}", maybe_billed=True) from None
+            message = redact_message(f"{type(error).__name__}: {error}", self._secrets)
+            raise ProviderError(f"{self.endpoint.name} failed: {message}", maybe_billed=True) from None
         return replace(reply, text=redact(reply.text, self._secrets), finish=redact(reply.finish, self._secrets))
 
 
 def _list_url_secrets(text: str) -> Iterator[str]:
     for user_info in _USER_INFO.findall(text):
         user, _, password = user_info.partition(":")
-        # A key may stand for the user, too: https://<key>@host.
+        # A key may also be in place of the user: https://<key>@host.
         yield unquote(password or user)
     yield from (unquote(secret) for _, secret in _QUERY_KEY.findall(text))
 
 
 @lru_cache(maxsize=256)
 def _compile(secret: str) -> re.Pattern[str]:
-    """Compiles an expression for a secret with any of its characters plain, URL-encoded or JSON-escaped."""
-    spelt = [f"(?:{'|'.join(map(re.escape, _list_spellings(character)))})" for character in secret]
-    head = f"|{''.join(spelt[:HEAD_LENGTH])}{_REST}" if len(secret) >= HEAD_LENGTH else ""
-    return re.compile(f"{''.join(spelt)}{head}", re.IGNORECASE)
+    """Compile an expression for a secret with any of its characters plain, URL-encoded or JSON-escaped."""
+    spellings = [f"(?:{'|'.join(map(re.escape, _list_spellings(character)))})" for character in secret]
+    head = f"|{''.join(spellings[:HEAD_LENGTH])}{_REST}" if len(secret) >= HEAD_LENGTH else ""
+    return re.compile(f"{''.join(spellings)}{head}", re.IGNORECASE)
 
 
 def _list_spellings(character: str) -> Iterable[str]:
-    """Lists each spelling once: the search would try every combination of equal ones."""
+    """List each spelling once, since the search would try every combination of equal ones."""
     encoded = "".join(f"%{byte:02x}" for byte in character.encode())
     escaped = json.dumps(character)[1:-1], f"\\u{ord(character):04x}", f"\\{character}"
     return dict.fromkeys((character, encoded, *escaped))

@@ -1,4 +1,4 @@
-"""The values of a call to a model: the endpoint, the request, the reply, and the protocol of a client."""
+"""The data of a call to a model: the endpoint, the request, the reply, and the protocol of a client."""
 
 import hashlib
 import json
@@ -20,9 +20,9 @@ THINKING_TOKENS: Mapping[Thinking, int] = {"none": 2048, "low": 4096, "medium": 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is sent: chat messages, or a document to be continued (``user`` alone).
+    """The text of a request: chat messages, or a document to be continued (``user`` alone).
 
-    ``turns`` are what was said before, as it were: pairs of a user's message and the answer to it.
+    ``turns`` are presented as earlier messages: pairs of a user's message and the answer to it.
     """
 
     user: str
@@ -31,28 +31,28 @@ class Prompt:
 
     @property
     def messages(self) -> tuple[tuple[str, str], ...]:
-        """The messages in order, each with its role."""
+        """Return the messages in order, each with its role."""
         system = (("system", self.system),) if self.system else ()
-        said = tuple(pair for asked, answer in self.turns for pair in (("user", asked), ("assistant", answer)))
-        return (*system, *said, ("user", self.user))
+        history = tuple(pair for question, answer in self.turns for pair in (("user", question), ("assistant", answer)))
+        return (*system, *history, ("user", self.user))
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the whole prompt, in hexadecimal."""
+        """Return the SHA-256 of the whole prompt, in hexadecimal."""
         texts = [self.system or "", *(text for turn in self.turns for text in turn), self.user]
         return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A model that can be called. ``name`` is for people; ``model`` and ``api_base`` are what litellm takes.
+    """A model that can be called. ``name`` is for people; litellm uses ``model`` and ``api_base``.
 
-    ``identity`` distinguishes it from every other model in the keys of cached replies. ``slots`` is how many calls it
-    serves at once, None if the provider decides.
-    ``price`` is None if it is unknown. ``thinks`` is whether the model supports reasoning, as its client finds out.
-    ``settings`` is the prefix of the environment variables that set this model. ``decides`` is whether it is asked for
-    decisions: it chooses among answers, and writes nothing. ``tokens_per_second`` is about how many it writes, of all
-    calls together, where that can be told before it is asked.
+    ``identity`` distinguishes it from every other model in the keys of cached replies. ``slots`` is the number of calls
+    that it serves at once, None if the provider decides.
+    ``price`` is None if it is unknown. ``thinks`` is whether the model supports reasoning, set by its client.
+    ``settings`` is the prefix of the environment variables that set this model. ``decides`` is whether it is called for
+    decisions: it chooses among answers and writes no text. ``tokens_per_second`` is its estimated output over all calls
+    together, None if it cannot be estimated before a call.
     """
 
     name: str
@@ -74,16 +74,16 @@ class Request:
     """One call to a model. The last four fields are not sent.
 
     Args:
-        max_tokens: for the answer; thoughts have room besides.
+        max_tokens: for the answer; thoughts have an additional allowance.
         schema: the JSON schema of the answer.
-        sampler: options that llama.cpp takes beyond OpenAI's.
-        logprobs: how many of the likeliest next tokens to tell.
-        questions: what a model that decides is asked of the prompt's ``user``, each in the form of OpenAI's Decisions
-            API; it has no other part of the request but these two.
-        in_words: the prompt that asks for the schema in words, for providers that take none.
-        label: what is asked for, such as a cell's id; it tells apart two requests of the same words.
-        key: what its reply is kept under; ``ModelGateway`` sets it.
-        judges: whether it asks for a verdict on a text, and for no new one.
+        sampler: options of llama.cpp beyond those of OpenAI.
+        logprobs: how many of the likeliest next tokens to report.
+        questions: questions about the prompt's ``user`` for a model that decides, in the form of OpenAI's Decisions
+            API; such a model gets only these two parts of the request.
+        in_words: the prompt that describes the schema in words, for providers without schema support.
+        label: the purpose of the call, such as a cell's id; it distinguishes requests with equal content.
+        key: the key under which its reply is stored; ``ModelGateway`` sets it.
+        judges: whether it requests a verdict on a text instead of a new text.
     """
 
     prompt: Prompt
@@ -103,20 +103,20 @@ class Request:
 
     @property
     def form(self) -> Mapping[str, object] | tuple[Mapping[str, object], ...]:
-        """What is sent beside the prompt: the schema, or the questions; empty where there is neither."""
+        """Return the part sent next to the prompt: the schema or the questions; empty if there is neither."""
         return self.schema or self.questions
 
     def count_max_tokens(self, thinks: bool) -> int:
-        """The most tokens that a reply may have, with room for thoughts where the model has some."""
+        """Return the maximum number of tokens of a reply, including thoughts if the model has them."""
         return self.max_tokens + (THINKING_TOKENS[self.thinking] if thinks else 0)
 
     def without_schema(self) -> "Request":
-        """The request with its schema asked for in words; one without a schema as it is."""
+        """Return the request with its schema described in words; a request without a schema stays unchanged."""
         return replace(self, prompt=self.in_words or self.prompt, schema=None)
 
     def digest(self, identity: str) -> str:
-        """SHA-256 of its label, of who is asked (``Endpoint.identity``) and of all that is sent, in hexadecimal."""
-        # By hand: ``dataclasses.asdict`` copies all of it, which takes longer than the digest.
+        """Return the SHA-256 of its label, of ``Endpoint.identity`` and of all sent fields, in hexadecimal."""
+        # Not by ``dataclasses.asdict``: its deep copy takes longer than the digest.
         sent = {name: getattr(self, name) for name in SENT}
         if not self.questions:
             del sent["questions"]
@@ -127,10 +127,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered. ``finish`` is the provider's finish reason (``stop``, ``length``, ``content_filter``).
+    """The answer of a model. ``finish`` is the provider's finish reason (``stop``, ``length``, ``content_filter``).
 
     ``odds`` maps the likeliest next tokens to their log probabilities, if they were requested. ``cost_usd`` is None if
-    the price is unknown. ``cached_tokens`` are the prompt tokens that came from the provider's cache.
+    the price is unknown. ``cached_tokens`` are the prompt tokens read from the provider's cache.
     """
 
     text: str
@@ -142,15 +142,15 @@ class Reply:
     cached_tokens: int = 0
 
 
-# What of a request reaches the model.
+# The fields of a request that are sent to the model are all except these.
 NOT_SENT = ("in_words", "label", "key", "judges")
 SENT = tuple(item.name for item in fields(Request) if item.name not in NOT_SENT)
 
 
 class Client(Protocol):
-    """What can be asked: litellm in a run, a fake in the tests, or one of them in a wrapper that adds one concern."""
+    """A client of a model: litellm in a run, a fake in the tests, or a wrapper of one that adds one concern."""
 
     endpoint: Endpoint
 
     async def complete(self, request: Request) -> Reply:
-        """The reply to one request; see ``LitellmClient.complete`` for what it raises."""
+        """Return the reply to one request; for its errors see ``LitellmClient.complete``."""

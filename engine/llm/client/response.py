@@ -1,4 +1,4 @@
-"""Reads what litellm made of an answer: text or decision, tokens where they can be believed, or what is wrong."""
+"""Read litellm's response objects: text or decision, plausible token counts, or the error in an answer."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from engine.llm.client.request import REFUSED
 from engine.text.formatting import shorten
 
-# No model takes as many in one call; a number beyond it would also not fit the columns of a database.
+# No model processes as many in one call; a larger number would also not fit the columns of a database.
 MOST_TOKENS = 1_000_000_000
 SHOWN_CHARS = 80
 OTHER_FORM = (
@@ -26,13 +26,13 @@ OTHER_DECISION = (
 LIKELIER = 0.5
 CHAT_NAMES = "prompt_tokens", "completion_tokens", "cache_creation_tokens"
 DECISION_NAMES = "input_tokens", "output_tokens", "cache_write_tokens"
-# The text of a body that openai's client did not take for JSON, in litellm's message.
+# The part of litellm's message with a body that openai's client did not recognise as JSON.
 _RECEIVED = re.compile(r"Received: (.*)\. Check the reverse proxy", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The tokens of one call; ``cached`` and ``written`` are of the prompt."""
+    """The tokens of one call; ``cached`` and ``written`` are parts of the prompt."""
 
     tokens_in: int
     tokens_out: int
@@ -41,54 +41,54 @@ class Usage:
 
 
 def read_choice(choice: Any) -> tuple[str, str]:
-    """The text of a chat completion's choice, and its finish reason.
+    """Return the text of a chat completion's choice, and its finish reason.
 
-    The text is what stands in the content and in the arguments of tool calls; where neither has any, as with servers
-    that take a whole reply for thoughts, the thoughts, unless they were cut before an answer could come.
+    The text is the content and the arguments of tool calls. If both are empty, as with servers that treat a whole reply
+    as thoughts, it is the thoughts, unless they were cut off before an answer.
     """
     finish, message = str(choice.finish_reason or "stop"), choice.message
     refusal = getattr(message, "refusal", None)
     if refusal and not message.content:
         # With a schema, OpenAI's models put a refusal into a separate field.
         return str(refusal), REFUSED
-    said = [part for part in (message.content or "", *_list_arguments(message)) if part.strip()]
-    if said or finish == "length":
-        return "\n".join(said), finish
+    parts = [part for part in (message.content or "", *_list_arguments(message)) if part.strip()]
+    if parts or finish == "length":
+        return "\n".join(parts), finish
     return getattr(message, "reasoning_content", None) or "", finish
 
 
 def read_decision(response: Any) -> tuple[str, str, Usage | None]:
-    """The answers to the questions as the JSON of a vote, the finish reason, and the tokens as ``read_usage``.
+    """Return the answers to the questions as the JSON of a vote, the finish reason, and the tokens as ``read_usage``.
 
-    A choice stands there with its probability, where that is told, and a yes or no as the likelier of the two. A
-    question that was refused is left out; a refused choice is a refusal of the whole.
+    A choice is stored with its probability, if it is reported, and a yes or no as the likelier of the two. A refused
+    question is left out; a refused choice is a refusal of the whole.
     """
-    said: dict[str, object] = {}
+    vote: dict[str, object] = {}
     for answer in response.answers:
         if answer.type == "choice":
-            said[answer.name] = answer.choice
-            told = {item.value: item.probability for item in answer.probabilities}.get(answer.choice)
-            said |= {"probability": told} if told is not None and 0 <= told <= 1 else {}
+            vote[answer.name] = answer.choice
+            probability = {item.value: item.probability for item in answer.probabilities}.get(answer.choice)
+            vote |= {"probability": probability} if probability is not None and 0 <= probability <= 1 else {}
         elif answer.type == "predicate" and 0 <= answer.probability <= 1:
-            said[answer.name] = "yes" if answer.probability >= LIKELIER else "no"
+            vote[answer.name] = "yes" if answer.probability >= LIKELIER else "no"
     is_chosen = any(answer.type == "choice" for answer in response.answers)
     finish = "stop" if is_chosen else REFUSED
-    return json.dumps(said, ensure_ascii=False), finish, read_usage(response.usage, False, DECISION_NAMES)
+    return json.dumps(vote, ensure_ascii=False), finish, read_usage(response.usage, False, DECISION_NAMES)
 
 
 def read_usage(usage: Any, answered: bool, names: tuple[str, str, str] = CHAT_NAMES) -> Usage | None:
-    """The tokens of a call; None where they are not told, or cannot be believed.
+    """Return the tokens of a call; None if they are missing or implausible.
 
     Args:
-        answered: whether a text came: then 0 tokens of the reply are a count that is missing.
-        names: those of the tokens in, of the tokens out, and of the tokens in that were written to a cache.
+        answered: whether the reply has text: 0 reply tokens then mean a missing count.
+        names: the field names of the tokens in, the tokens out, and the tokens in that were written to a cache.
     """
-    # litellm makes numbers of texts such as "400", and 0 of what is missing.
+    # litellm turns texts such as "400" into numbers, and missing counts into 0.
     tokens_in, tokens_out = _read_count(usage, names[0]), _read_count(usage, names[1])
     if not tokens_in or tokens_out is None or (answered and not tokens_out):
         return None
     details = getattr(usage, f"{names[0]}_details", None)
-    # litellm puts every provider's counts of prompt tokens read from its cache, and written to it, here.
+    # litellm stores the prompt tokens read from and written to the cache here, for every provider.
     cached, written = (_read_count(details, name) or 0 for name in ("cached_tokens", names[2]))
     if cached + written > tokens_in:
         cached = written = 0
@@ -96,7 +96,7 @@ def read_usage(usage: Any, answered: bool, names: tuple[str, str, str] = CHAT_NA
 
 
 def read_odds(choice: Any) -> dict[str, float] | None:
-    """Log probabilities of the likeliest first tokens, in llama.cpp's form of the completions API."""
+    """Return the log probabilities of the likeliest first tokens, from llama.cpp's form of the completions API."""
     content = getattr(getattr(choice, "logprobs", None), "content", None)
     if not content:
         return None
@@ -105,16 +105,16 @@ def read_odds(choice: Any) -> dict[str, float] | None:
 
 
 def mend_unicode(text: str) -> str:
-    """Replaces lone surrogates, which cannot be encoded in a file, by U+FFFD, which the screening rejects."""
+    """Replace lone surrogates, which cannot be encoded in a file, by U+FFFD, which the screening rejects."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def describe_malformed(causes: Sequence[BaseException], settings: str) -> tuple[str, str] | None:
-    """What a provider's answer is like, as a clause after "it", and what to do; None where no answer came.
+    """Return the defect of a provider's answer, as a clause after "it", and the remedy; None if there was no answer.
 
     Args:
-        causes: the exception and all that led to it. litellm gives an answer that it cannot read the status 500, and
-            only its causes tell such an answer from a server's own error.
+        causes: the exception and all its causes. litellm gives the status 500 to an answer that it cannot read, and
+            only the causes distinguish such an answer from a server's own error.
         settings: the prefix of the environment variables that set the model.
     """
     import httpx
@@ -127,10 +127,10 @@ def describe_malformed(causes: Sequence[BaseException], settings: str) -> tuple[
             return _describe_body(cause.doc, settings)
         if isinstance(cause, ValidationError | LookupError | TypeError | AttributeError):
             return OTHER_FORM
-    said = str(causes[0])
-    if received := _RECEIVED.search(said):
+    message = str(causes[0])
+    if received := _RECEIVED.search(message):
         return _describe_body(received[1].strip("'\""), settings)
-    return OTHER_FORM if "'choices'" in said else None
+    return OTHER_FORM if "'choices'" in message else None
 
 
 def _list_arguments(message: Any) -> Iterator[str]:
@@ -142,11 +142,11 @@ def _list_arguments(message: Any) -> Iterator[str]:
 
 
 def _read_count(usage: Any, name: str) -> int | None:
-    """A count of tokens, 0 where none is told; None where it cannot be one."""
-    told = getattr(usage, name, 0) or 0
-    if not isinstance(told, int | float) or not math.isfinite(told) or not 0 <= told <= MOST_TOKENS:
+    """Return a count of tokens, 0 if it is missing; None if the value is not a possible count."""
+    count = getattr(usage, name, 0) or 0
+    if not isinstance(count, int | float) or not math.isfinite(count) or not 0 <= count <= MOST_TOKENS:
         return None
-    return int(told)
+    return int(count)
 
 
 def _describe_body(body: str, settings: str) -> tuple[str, str]:

@@ -1,1 +1,1 @@
-"""Embedded models: their files, where these come from, and the server that asks them."""
+"""Embedded models: their files, the sources of the files, and the server that runs them."""

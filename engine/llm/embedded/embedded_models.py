@@ -1,4 +1,4 @@
-"""The embedded models: which are known by name, where their files lie, which one a setting names, and its server."""
+"""The embedded models: the list of known models, their files, the model that a setting names, and its server."""
 
 import hashlib
 import importlib.util
@@ -27,9 +27,9 @@ from engine.text.formatting import format_bytes
 EMBEDDED = "embedded"
 LIST = SHIPPED_ROOT / "data" / "embedded_models.yaml"
 CHAT_TEMPLATE = b"tokenizer.chat_template"
-# A billion parameters of 4 to 5 bits each.
+# The size of a billion parameters of 4 to 5 bits each.
 CHAT_BYTES = 550_000_000
-# More than the head of a file has, most of which is the vocabulary.
+# More than the size of a file's head, which is mostly the vocabulary.
 HEAD_BYTES = 64 * 1024 * 1024
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 SERVER = Path(__file__).with_name("embedded_server.py")
@@ -38,23 +38,23 @@ SLOTS = 8
 CONTEXT_TOKENS: Mapping[Style, int] = {"plain": 2048, "chat": 4096}
 START_SECONDS = 60.0
 MAX_THREADS = 8
-# On two cores eight texts at a time are written, and their prompts read meanwhile, at 50 tokens/s by a file of 460 MB;
-# all weights are read for each token.
+# On two cores a file of 460 MB writes eight texts at a time, and reads their prompts at the same time, at 50 tokens/s;
+# each token requires reading all weights.
 BYTES_PER_SECOND_AND_CORE = 11.5e9
-# Of llama.cpp's log: when, the level, perhaps what part of the server, and the function, once or twice.
+# An error in llama.cpp's log: the time, the level, an optional part of the server, and the function, once or twice.
 _ERROR_LINE = re.compile(r"[\d.]+ E (?:\w+ +)?(?:\w+: ){1,2}(.*)")
 
 
 class Packages(ClosedEntry):
-    """The packages that have a file in parts: ``name`` with each part's number, and the digest of each one's wheel."""
+    """The packages with the parts of a file: a ``name`` pattern for the part's number, and the digest of each wheel."""
 
     name: str
     version: str
     sha256: tuple[Sha256, ...]
 
 
-class Made(ClosedEntry):
-    """The file that is made of the one that comes, and that is asked in its place."""
+class RequantizedFile(ClosedEntry):
+    """The requantized file that is made from the downloaded one and used in its place."""
 
     file: str
     bytes: int
@@ -62,7 +62,7 @@ class Made(ClosedEntry):
 
 
 class EmbeddedModel(ClosedEntry):
-    """A model of the list, ``data/embedded_models.yaml``, whose comment says what each field is."""
+    """A model of the list ``data/embedded_models.yaml``. The comment in that file explains the fields."""
 
     file: str
     bytes: int
@@ -73,30 +73,30 @@ class EmbeddedModel(ClosedEntry):
     installed: str | None = None
     hub: str | None = None
     packages: Packages | None = None
-    made: Made | None = None
+    made: RequantizedFile | None = None
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """The SHA-256 of each file that the model may be asked by."""
+        """Return the SHA-256 of each file that can serve the model, by name."""
         return {self.file: self.sha256} | ({self.made.file: self.made.sha256} if self.made else {})
 
     def find(self, folder: str | Path) -> Path | None:
-        """The model's file, whole, in the folder of embedded models or in the package that has it; None: not there.
+        """Return the model's complete file in the folder of embedded models or in its package, or None without one.
 
-        The one that is made is taken before the one that it is made of.
+        The requantized file is preferred to the downloaded one.
         """
         place = Path(folder)
-        if self.made and (path := _find_whole(place / self.made.file, self.made.bytes)):
+        if self.made and (path := _find_complete(place / self.made.file, self.made.bytes)):
             return path
         if self.installed is not None:
             spec = importlib.util.find_spec(self.installed)
             if spec is None or not spec.submodule_search_locations:
                 return None
             place = Path(spec.submodule_search_locations[0])
-        return _find_whole(place / self.file, self.bytes)
+        return _find_complete(place / self.file, self.bytes)
 
     def advise_download(self, name: str) -> str:
-        """The command that gets the model's file."""
+        """Return the command that downloads the model's file."""
         if self.installed is not None:
             return f"python -m pip install {self.installed.replace('_', '-')}"
         return f"exemplars models get {name}"
@@ -104,7 +104,7 @@ class EmbeddedModel(ClosedEntry):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedFile:
-    """A GGUF file, how its model is asked, and the model of the list that it is: None for a file of the user's own."""
+    """A GGUF file, the style of its prompts, and its entry in the list: None for a user's own file."""
 
     path: Path
     name: str
@@ -115,42 +115,42 @@ class EmbeddedFile:
 
 @cache
 def list_embedded_models() -> Mapping[str, EmbeddedModel]:
-    """The list, by name; the first whose file is there is what ``embedded`` alone means."""
+    """Return the list, by name. ``embedded`` alone means the first model with a file on this machine."""
     document = parse_yaml(LIST.name, LIST.read_bytes())
     models, _ = validate_document(document, dict[str, EmbeddedModel])
     return models
 
 
 def is_embedded(name: str) -> bool:
-    """Whether a model's name asks for the embedded server: ``embedded``, or ``embedded/`` and a name or a path."""
+    """Return whether a model's name means the embedded server: ``embedded``, or ``embedded/`` and a name or a path."""
     return name == EMBEDDED or name.startswith(f"{EMBEDDED}/")
 
 
 def find_embedded(name: str, settings: Settings) -> EmbeddedFile:
-    """The file of an embedded model: ``embedded``, ``embedded/<name of the list>`` or ``embedded/<path>``.
+    """Find the file of an embedded model: ``embedded``, ``embedded/<name of the list>`` or ``embedded/<path>``.
 
     Raises:
         ModelNotFoundError: there is no such file, or it is not a GGUF file; the message says how to get it.
-        InputError: it is to be asked in a chat, and has no chat template.
+        InputError: the settings require a chat, and the file has no chat template.
     """
     models, given = list_embedded_models(), name.removeprefix(f"{EMBEDDED}/")
-    wanted = models if name == EMBEDDED else {known: model for known, model in models.items() if known == given}
-    for known, model in wanted.items():
+    candidates = models if name == EMBEDDED else {known: model for known, model in models.items() if known == given}
+    for known, model in candidates.items():
         if path := model.find(settings.embedded_dir):
             style = settings.synth_style or model.style
             return EmbeddedFile(path, f"{EMBEDDED}/{known}", model.digests[path.name], style, model)
-    if not wanted:
-        return _describe_own(given, settings)
-    known, model = next(iter(wanted.items()))
-    how = model.advise_download(known)
+    if not candidates:
+        return _describe_user_file(given, settings)
+    known, model = next(iter(candidates.items()))
+    command = model.advise_download(known)
     if name == EMBEDDED:
-        raise ModelNotFoundError(f"No embedded model is in {settings.embedded_dir}. Get one: '{how}'")
+        raise ModelNotFoundError(f"No embedded model is in {settings.embedded_dir}. Get one: '{command}'")
     size = format_bytes(model.bytes)
-    raise ModelNotFoundError(f"The file of {known} is not here, or not whole. Get it ({size}): '{how}'")
+    raise ModelNotFoundError(f"The file of {known} is missing or incomplete. Get it ({size}): '{command}'")
 
 
 def choose_model(names: Iterable[str], settings: Settings) -> str:
-    """The first of some models that can be asked: hosted, or embedded with its file there; else the last."""
+    """Return the first usable model: hosted, or embedded with an existing file; else the last one."""
     last = ""
     for last in names:
         with suppress(ModelNotFoundError):
@@ -161,7 +161,7 @@ def choose_model(names: Iterable[str], settings: Settings) -> str:
 
 
 def describe_embedded(name: str, settings: Settings) -> Endpoint:
-    """The endpoint of an embedded model before its server runs, and so without an address.
+    """Return the endpoint of an embedded model before its server runs, and so without an address.
 
     Raises:
         ModelNotFoundError: as ``find_embedded``.
@@ -181,7 +181,7 @@ def describe_embedded(name: str, settings: Settings) -> Endpoint:
 
 @contextmanager
 def serve_embedded(name: str, settings: Settings) -> Iterator[Endpoint]:
-    """Starts a model server on a free loopback port, yields its endpoint, and stops it when the block ends.
+    """Start a model server on a free loopback port, yield its endpoint, and stop it when the block ends.
 
     The server also stops when this process dies, since the pipe to it then closes.
 
@@ -203,12 +203,12 @@ def serve_embedded(name: str, settings: Settings) -> Iterator[Endpoint]:
     except ChildServerError as error:
         raise ProviderUnavailableError(
             f"The embedded server did not start with {path}: {_find_cause(error)}. Name a GGUF file of a model that "
-            "llama.cpp knows, and that this machine has the memory for"
+            "llama.cpp supports and that fits into this machine's memory"
         ) from error
 
 
 def digest_file(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -217,25 +217,25 @@ def _count_threads() -> int:
     return max(1, min(MAX_THREADS, os.cpu_count() or 1))
 
 
-def _find_whole(path: Path, size: int) -> Path | None:
-    # Its digest was checked before it took its name. A folder that may not be searched has none.
+def _find_complete(path: Path, size: int) -> Path | None:
+    # The digest was checked before the file got its name. A folder without search permission counts as empty.
     with suppress(OSError):
         return path if path.is_file() and path.stat().st_size == size else None
     return None
 
 
-def _describe_own(given: str, settings: Settings) -> EmbeddedFile:
+def _describe_user_file(given: str, settings: Settings) -> EmbeddedFile:
     try:
         path = Path(given).expanduser()
         status = path.stat()
-        why = None if stat.S_ISREG(status.st_mode) else "not a file"
+        cause = None if stat.S_ISREG(status.st_mode) else "not a file"
     except OSError as error:
-        why = error.strerror
-    if why is not None:
+        cause = error.strerror
+    if cause is not None:
         models = list_embedded_models()
         near = find_near_spelling(given, list(models))
         raise ModelNotFoundError(
-            f"{EMBEDDED}/{given} is no embedded model: {Path(given).absolute()} cannot be read ({why}). Give one of "
+            f"{EMBEDDED}/{given} is no embedded model: {Path(given).absolute()} cannot be read ({cause}). Give one of "
             f"{', '.join(f'{EMBEDDED}/{known}' for known in models)}, or {EMBEDDED}/<path of a GGUF file>"
             + (f". Did you mean {EMBEDDED}/{near}?" if near else "")
         )
@@ -245,12 +245,12 @@ def _describe_own(given: str, settings: Settings) -> EmbeddedFile:
             f"{path} has no chat template, so it cannot be asked in a chat. Unset EXEMPLARS_SYNTH_STYLE, or name a "
             "file that has one"
         )
-    # A small model has not learnt to follow a conversation.
-    own: Style = "chat" if is_chat and status.st_size >= CHAT_BYTES else "plain"
-    return EmbeddedFile(path, f"{EMBEDDED}/{path.name}", sha256, settings.synth_style or own, None)
+    # Small models cannot follow a conversation.
+    default: Style = "chat" if is_chat and status.st_size >= CHAT_BYTES else "plain"
+    return EmbeddedFile(path, f"{EMBEDDED}/{path.name}", sha256, settings.synth_style or default, None)
 
 
-# A run asks several times, and a file of gigabytes takes seconds to read.
+# A run calls this several times, and a file of gigabytes takes seconds to read.
 @lru_cache(maxsize=16)
 def _read_file(path: Path, _mtime_ns: int, _size: int) -> tuple[str, bool]:
     """Return the digest of a GGUF file, and whether it has a chat template."""
@@ -265,7 +265,7 @@ def _read_file(path: Path, _mtime_ns: int, _size: int) -> tuple[str, bool]:
 
 
 def _find_cause(error: ChildServerError) -> str:
-    """Return the first error that llama.cpp names, since the others only follow from it, or else its last line."""
+    """Return the first error in llama.cpp's log, since later errors are its consequences, or else the last line."""
     errors = [match[1] for line in error.lines if (match := _ERROR_LINE.match(line))]
     errors = errors or [*error.lines[-1:]] or [str(error)]
     cause = errors[0].removeprefix("error loading model: ").rstrip(".")

@@ -9,7 +9,7 @@ import sys
 
 
 def main() -> None:
-    """Serves until standard input closes."""
+    """Serve until standard input closes."""
     import xllamacpp
 
     path, slots, context, threads, style = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
@@ -21,20 +21,20 @@ def main() -> None:
     params.n_ctx = context * slots
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
-    # Errors only: why a file cannot be loaded stands nowhere else.
+    # Errors only: they are the only source of the reason why a file cannot be loaded.
     params.verbosity = 1
     params.ui = False
     if style == "plain":
-        # Not the file's own, which need not be one that can be read: nothing is asked in a chat.
+        # Instead of the file's own template, which may be unreadable: plain style makes no chat calls.
         params.chat_template = "chatml"
-    # A cache for prompts that a slot no longer holds: without it 128 calls read 23,364 prompt tokens and took 105 s,
+    # A cache for prompts that no slot holds any more: without it 128 calls read 23,364 prompt tokens and took 105 s,
     # with 256 MiB 6,300 and 41 s. The default of 8 GiB fills up: 1.7 GB after 600 calls.
     params.cache_ram_mib = 512
     params.offline = True
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()
-    # llama.cpp's own shutdown would wait for running requests, whose replies nobody reads any more.
+    # llama.cpp's own shutdown would wait for running requests, but their replies are no longer needed.
     import os
 
     os._exit(0)

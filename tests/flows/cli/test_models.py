@@ -9,7 +9,7 @@ from fakes.commands import Command
 from fakes.model_sources import CONTENT, FILE, make_model, make_wheels
 
 from engine.llm.embedded import embedded_models
-from engine.llm.embedded.embedded_models import Made, list_embedded_models
+from engine.llm.embedded.embedded_models import RequantizedFile, list_embedded_models
 
 SMOLLM2 = "smollm2-135m"
 
@@ -54,7 +54,7 @@ def test_get_prints_the_path_of_a_checked_file_and_remove_takes_it_away(folder: 
 def test_get_makes_the_quicker_file_of_one_that_was_put_there(
     folder: Path, run_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = Made(file="quick.gguf", bytes=1, sha256=hashlib.sha256(b"q").hexdigest())
+    quick = RequantizedFile(file="quick.gguf", bytes=1, sha256=hashlib.sha256(b"q").hexdigest())
     monkeypatch.setattr(embedded_models, "list_embedded_models", lambda: {"stand-in": make_model(CONTENT, made=quick)})
     monkeypatch.setattr("engine.llm.embedded.download.requantize", lambda _, made: made.write_bytes(b"q"))
     folder.mkdir()

@@ -217,7 +217,7 @@ async def test_counts_that_cannot_be_believed_are_said_and_none(
 
     assert (0, 0) == (reply.prompt_tokens, reply.completion_tokens)
     [said] = [record.getMessage() for record in caplog.records if record.name == "exemplars.calls"]
-    assert said.startswith(f"openai/test at {provider.url} does not tell in a way that can be believed how many tokens")
+    assert said.startswith(f"openai/test at {provider.url} does not report plausible token counts")
 
 
 @pytest.mark.parametrize("manner", MALFORMED)

@@ -18,7 +18,7 @@ from gguf.quants import dequantize, quantize
 from engine.errors import ProviderUnavailableError
 from engine.llm.embedded import download
 from engine.llm.embedded.download import KEPT_TENSOR, get_model, remove_model, requantize
-from engine.llm.embedded.embedded_models import EmbeddedModel, Made
+from engine.llm.embedded.embedded_models import EmbeddedModel, RequantizedFile
 
 OTHER = CONTENT[:-1] + b"!"
 SLOW, QUICK = GGMLQuantizationType.Q5_0, GGMLQuantizationType.Q4_0
@@ -101,7 +101,7 @@ def test_parts_of_the_file_come_each_once(tmp_path: Path, models: Path, quick_li
 
 def test_file_of_another_digest_is_one_message_and_leaves_nothing(models: Path, quick_links: Path) -> None:
     with pytest.raises(
-        ProviderUnavailableError, match=f"another file came .SHA-256 {hashlib.sha256(CONTENT).hexdigest()}"
+        ProviderUnavailableError, match=f"it sent another file .SHA-256 {hashlib.sha256(CONTENT).hexdigest()}"
     ):
         get(make_model(OTHER, **make_wheels(quick_links)), models)
     assert [] == list_names(models)
@@ -118,7 +118,7 @@ def test_hub_comes_first_and_one_with_another_file_or_no_answer_is_passed_over(
     hub.content = OTHER
     assert CONTENT == get(make_model(hub="a/b", **make_wheels(quick_links)), models)
     (models / FILE).unlink()
-    there = rf"another file came \(SHA-256 .* put {FILE} \({len(CONTENT):,} bytes, "
+    there = rf"it sent another file \(SHA-256 .* put {FILE} \({len(CONTENT):,} bytes, "
     with pytest.raises(ProviderUnavailableError, match=there):
         get(make_model(hub="a/b"), models)
     hub.late = threading.Event()
@@ -165,7 +165,7 @@ def test_made_file_takes_the_place_of_the_one_that_came_which_stays_where_it_is_
     paths = []
     for number, sha256 in enumerate((hashlib.sha256(right).hexdigest(), "0" * 64)):
         folder = tmp_path / str(number)
-        model = make_model(content, made=Made(file="quick.gguf", bytes=len(right), sha256=sha256))
+        model = make_model(content, made=RequantizedFile(file="quick.gguf", bytes=len(right), sha256=sha256))
         folder.mkdir()
         (folder / model.file).write_bytes(content)
         paths.append(get_model("stand-in", model, folder))

@@ -41,7 +41,7 @@ def test_bare_name_is_the_first_of_the_list_whose_whole_file_is_there(tmp_path: 
     (tmp_path / FILE).write_bytes(CONTENT[:100])
 
     assert [SMOLLM2, SMOLLM2, STAND_IN] == found
-    with pytest.raises(ModelNotFoundError, match=r"not here, or not whole\. Get it .1 MB.: 'exemplars models get"):
+    with pytest.raises(ModelNotFoundError, match=r"missing or incomplete\. Get it .1 MB.: 'exemplars models get"):
         find_embedded(STAND_IN, Settings(embedded_dir=str(tmp_path)))
 
 
