@@ -77,7 +77,7 @@ async def generate_cell(
         BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     with log_context(trait=cell.trait, cell=cell.id, round=cell.round_no):
-        async with gateway.budget.under_way:
+        async with gateway.budget.pending_cells:
             return await _ask(plan, cell, gateway, {} if prompts is None else prompts)
 
 

@@ -39,7 +39,7 @@ async def begin_rounds(
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     draft = await _make_plan(job, seed, NO_PROPOSAL, run_in_worker)
-    async with gateway.keeping(draft.plan_id, draft.model.handle):
+    async with gateway.record_replies(draft.plan_id, draft.model.handle):
         # The axes do not depend on the proposal, so they are fitted while that one call is in flight.
         fitting = _fit_axes(draft, embedder, run_in_worker)
         proposed, axes = await both_or_neither(propose_scenarios(draft, gateway), fitting)

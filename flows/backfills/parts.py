@@ -235,5 +235,5 @@ class PartDispatcher:
             self.budget.spend(spent_usd)
         else:
             spent_usd = min(spent_usd, share_usd) if is_known else share_usd
-            self.budget.settle(share_usd, spent_usd)
+            self.budget.release(share_usd, spent_usd)
         self.worker.parts_usd += spent_usd

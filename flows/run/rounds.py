@@ -55,8 +55,8 @@ async def run_rounds(
     gateway, voting_judge = models.gateway, models.voting_judge
     progress.report(KeptCounted(rounds.count_kept(), rounds.plan.quotas))
     place = rounds.plan.plan_id, rounds.plan.model.handle
-    keeping_votes = voting_judge.gateway.keeping(*place) if voting_judge else nullcontext()
-    async with gateway.holding(rounds.subjects_plan_id), gateway.keeping(*place), keeping_votes:
+    keeping_votes = voting_judge.gateway.record_replies(*place) if voting_judge else nullcontext()
+    async with gateway.pin_replies(rounds.subjects_plan_id), gateway.record_replies(*place), keeping_votes:
         while cells := rounds.next_cells():
             progress.report(StageBegun(f"Round {rounds.round_no}: {count_noun(len(cells), 'cell')}"))
             progress.report(CallsPlanned(len(cells)))

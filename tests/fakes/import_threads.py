@@ -54,7 +54,7 @@ async def work_through(folder: Path) -> None:
     client = FakeClient(lambda _: Reply(json.dumps({"text": "We keep seven backups of each night."}), "stop"))
     gateway = ModelGateway(client, place_in(folder), HeardProgress(), RunBudget(1))
     rounds = await begin_rounds(Job(model, "from_traits", make_level(1)), 0, gateway, SentenceEncoder(), run)
-    async with gateway.keeping(rounds.plan.plan_id, model.handle):
+    async with gateway.record_replies(rounds.plan.plan_id, model.handle):
         made = [await generate_cell(rounds.plan, cell, gateway, rounds.prompts) for cell in rounds.next_cells()]
     exemplars = await run(partial(rounds.screener.apply_rules, [item for cell in made for item in cell]))
     await rounds.embed(exemplars, run)

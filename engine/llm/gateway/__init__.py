@@ -1,1 +1,1 @@
-"""One way to a model: kept reply, budget, throttle, retries."""
+"""The gateway to a model: kept replies, budget, throttle and retries."""

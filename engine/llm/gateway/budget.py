@@ -1,6 +1,6 @@
-"""The budget: what a run may have in flight and spend over all the models that it asks, and what it has spent.
+"""The budget of a run over all its models: limits on calls in flight and on cost, and the amounts used.
 
-The most that a call can cost is known before it is made, and is reserved while the call is in flight.
+The maximum cost of a call is known in advance, and is reserved while the call is in flight.
 """
 
 import asyncio
@@ -17,16 +17,15 @@ from engine.llm.replies.changes import TINY_USD, SharedLimit
 from engine.llm.replies.replies import UnconfirmedCalls
 from engine.text.formatting import count_noun
 
-# What wraps the messages: roles, separators, the words around a schema. OpenAI counts 3 tokens a message and 3 a reply.
+# Tokens around the messages: roles, separators, text around a schema. OpenAI counts 3 a message and 3 a reply.
 WRAPPING_TOKENS = 400
-# Cells under way for each call that may be in flight: some wait until they are asked again, and the others are not to
-# wait for them.
+# Number of pending cells for each possible call in flight: some cells wait for a retry, and must not block the others.
 CELLS_PER_CALL = 8
 
 
 @dataclass(frozen=True, slots=True)
 class CostCeiling:
-    """The most tokens that one call can take, and their cost at list price; None where there is no price."""
+    """The maximum number of tokens of one call, and their cost at list price; None without a price."""
 
     tokens_in: int
     tokens_out: int
@@ -34,16 +33,16 @@ class CostCeiling:
 
     @property
     def tokens(self) -> int:
-        """Prompt and reply together."""
+        """Return the sum of the tokens of prompt and reply."""
         return self.tokens_in + self.tokens_out
 
 
 def find_ceiling(request: Request, endpoint: Endpoint) -> CostCeiling:
-    """The most tokens that one call can take.
+    """Return the maximum number of tokens of one call, and their cost.
 
-    A tokenizer that works on bytes makes no more tokens of a text than it has bytes in UTF-8 (GPT-2's, section 2.2, and
-    all that followed it; those of SentencePiece fall back on bytes). English has four bytes a token, so the bound is
-    wide; it is reserved only while the call is in flight.
+    A tokenizer that works on bytes gives a text at most as many tokens as it has bytes in UTF-8 (GPT-2's, section 2.2,
+    and all its successors; those of SentencePiece fall back on bytes). English has four bytes a token, so the ceiling
+    is high; it is reserved only while the call is in flight.
     """
     prompt = sum(len(text.encode()) for _, text in request.prompt.messages)
     form = len(json.dumps(request.form, ensure_ascii=False).encode()) if request.form else 0
@@ -55,15 +54,15 @@ def find_ceiling(request: Request, endpoint: Endpoint) -> CostCeiling:
 
 @dataclass(eq=False)
 class Budget:
-    """Money that calls share and never overdraw: what may be spent, is spent, and is reserved; for one event loop.
+    """Money that calls share and never overdraw: the limit, the amounts spent and reserved; for one event loop.
 
-    ``unconfirmed_usd`` is the part of what is spent that counts for calls without a reply.
+    ``unconfirmed_usd`` is the part of ``spent_usd`` that counts for calls without a reply.
 
     Args:
-        max_usd: None where there is no limit: then it only counts.
-        refuse: makes the error for a call of this bound in USD, for which there is no money left.
-        limit: the same limit as it stands in the database of replies, for the processes that spend under it with this
-            one; None where there are none, or where each has a share of its own.
+        max_usd: None without a limit: then the budget only counts.
+        refuse: makes the error for a call with this maximum cost in USD that exceeds the money left.
+        limit: the same limit in the database of replies, for other processes that spend under it; None if there are
+            none, or if each has its own share.
     """
 
     max_usd: float | None
@@ -77,37 +76,37 @@ class Budget:
 
     @property
     def left_usd(self) -> float:
-        """What is neither spent nor reserved, in USD; infinite without a limit."""
+        """Return the amount that is neither spent nor reserved, in USD; infinite without a limit."""
         committed = math.fsum((self.spent_usd, *self._reserved))
         return math.inf if self.max_usd is None else max(0.0, self.max_usd - committed)
 
     def set_aside(self, usd: float) -> None:
-        """Reserves money for others to spend, until they ``settle``."""
+        """Reserve money for others to spend, until its ``release``."""
         self._reserved.append(usd)
 
-    def settle(self, set_aside_usd: float, spent_usd: float) -> None:
-        """Counts what was spent of a reservation, and releases the rest."""
+    def release(self, set_aside_usd: float, spent_usd: float) -> None:
+        """End a reservation: count the spent part, and release the rest."""
         self._reserved.remove(set_aside_usd)
         self.spend(spent_usd)
         self._ended.set()
 
     def spend(self, usd: float) -> None:
-        """Counts what was paid, or may have been; nothing that is told of a call makes it less."""
+        """Count an amount that was, or may have been, paid; a negative amount counts as 0."""
         self.spent_usd += max(0.0, usd)
 
     @asynccontextmanager
     async def reserving(self, ceiling_usd: float) -> AsyncIterator[None]:
-        """Reserves, inside the block, the most that one call can cost.
+        """Reserve, inside the block, the maximum cost of one call.
 
-        Where there is no room beside the calls in flight, their end is waited for: they may cost less. So nothing is in
-        flight when the money is spent, and no reply is paid for and lost.
+        If the calls in flight leave no room, wait for their end, since they may cost less. So no call is in flight when
+        the money is spent, and no reply is paid for and lost.
 
         Raises:
-            BudgetError: with this call more could be spent than there is.
+            BudgetError: with this call the limit could be exceeded.
         """
         while self._refusal or ceiling_usd > self.left_usd + TINY_USD:
             if not self._reserved or self._refusal:
-                # A cheaper call might still fit, and would be cancelled in flight by the end of the run.
+                # A cheaper call might still fit, but the end of the run would cancel it in flight.
                 self._refusal = self._refusal or self.refuse(ceiling_usd)
                 raise self._refusal.with_traceback(None)
             self._ended.clear()
@@ -116,31 +115,31 @@ class Budget:
         try:
             yield
         finally:
-            self.settle(ceiling_usd, 0.0)
+            self.release(ceiling_usd, 0.0)
 
 
 class RunBudget(Budget):
-    """The limits of one run over all the models that it asks, and the counts of what it has used.
+    """The limits of one run over all its models, and its counts of calls, tokens and costs.
 
-    What it has spent counts what earlier runs of its plan have, and at their most the calls that may have been billed.
-    ``under_way`` is for cells, in the order in which they come: their prompts are written when they are about to be
-    asked, not all before the first. ``ends`` says that the error of a call ends the run: calls in flight are paid for,
-    so they are waited for. ``cached_tokens`` are prompt tokens that the provider had in its cache, ``unpriced`` the
-    models that had no price, and ``unanswered_calls`` brought no reply: the provider may have billed them nevertheless,
-    for ``unconfirmed_usd`` at most. ``saved_usd`` is how much more the replies at one of ``batch_prices``, by the
-    model's name, would have cost live.
+    Its spent amount includes earlier runs of its plan, and the maximum cost of calls that may have been billed.
+    ``pending_cells`` admits cells in their order, so that a prompt is written shortly before its call, not all before
+    the first. ``is_aborting`` is set when the error of a call ends the run: calls in flight are paid for, so they are
+    awaited. ``cached_tokens`` are prompt tokens from the provider's cache, ``unpriced`` the models without a price, and
+    ``unanswered_calls`` the calls without a reply: the provider may have billed them nevertheless, at most
+    ``unconfirmed_usd``. ``saved_usd`` is the amount saved by replies at one of ``batch_prices``, by the model's name,
+    compared to live calls.
 
     Args:
-        concurrency: calls in flight, of all models together.
-        max_cost_usd: what the plan may cost, by all runs that ask for it; None where there is no limit.
-        shared: what this run and others may spend together.
+        concurrency: maximum number of calls in flight, of all models together.
+        max_cost_usd: maximum cost of the plan over all its runs; None without a limit.
+        shared: the budget that this run shares with others.
     """
 
     def __init__(self, concurrency: int, max_cost_usd: float | None = None, shared: Budget | None = None) -> None:
         super().__init__(max_cost_usd, self._refuse, shared.limit if shared else None)
         self.concurrency = concurrency
         self.in_flight = asyncio.Semaphore(concurrency)
-        self.under_way = asyncio.Semaphore(CELLS_PER_CALL * concurrency)
+        self.pending_cells = asyncio.Semaphore(CELLS_PER_CALL * concurrency)
         self.calls = 0
         self.replies = 0
         self.tokens = 0
@@ -152,21 +151,21 @@ class RunBudget(Budget):
         self.saved_usd = 0.0
         self._costs: list[float | None] = []
         self._shared = shared
-        self.ends = False
+        self.is_aborting = False
         self._plans: set[str] = set()
 
     @property
     def cost_usd(self) -> float | None:
-        """What the replies cost, in USD; None where no price is known."""
+        """Return the cost of the replies in USD; None if no price is known."""
         return add_costs(*self._costs)
 
     @property
     def is_free(self) -> bool:
-        """Whether the price of every call is known and nothing was paid."""
+        """Return whether the price of every call is known and nothing was paid."""
         return self.cost_usd == 0 and not self.unpriced and not self.unconfirmed_usd
 
     def open_plan(self, plan_id: str, kept_usd: float, lost: UnconfirmedCalls) -> None:
-        """Counts, once, what earlier runs of a plan have spent: for kept replies, and for calls that were lost."""
+        """Count, once, the cost of a plan's earlier runs: of kept replies, and at most of unconfirmed calls."""
         if plan_id in self._plans:
             return
         self._plans.add(plan_id)
@@ -176,23 +175,23 @@ class RunBudget(Budget):
 
     @asynccontextmanager
     async def reserving(self, ceiling_usd: float | None) -> AsyncIterator[None]:
-        """Reserves, inside the block, the most that one call can cost.
+        """Reserve, inside the block, the maximum cost of one call.
 
         Raises:
-            BudgetError: with this call the run could cost more than it may.
+            BudgetError: with this call the run could exceed its limit.
         """
         shared = self._shared.reserving(ceiling_usd or 0.0) if self._shared else nullcontext()
         async with super().reserving(ceiling_usd or 0.0), shared:
             yield
 
     def spend(self, usd: float) -> None:
-        """Counts what was paid, or may have been, of what is shared too."""
+        """Count an amount that was, or may have been, paid, in the shared budget too."""
         super().spend(usd)
         if self._shared:
             self._shared.spend(usd)
 
     def count(self, reply: Reply, reused: bool, endpoint: Endpoint | None = None) -> None:
-        """Counts a reply. A kept one costs nothing now: the run that asked for it has paid."""
+        """Count a reply. A reused one costs nothing now, since an earlier run has paid for it."""
         self.replies += 1
         self.calls += not reused
         self.tokens += reply.completion_tokens
@@ -209,7 +208,7 @@ class RunBudget(Budget):
             self.spend(reply.cost_usd or 0.0)
 
     def count_unanswered(self, ceiling_usd: float | None) -> None:
-        """Counts a call that brought no reply though it may have been billed, at the most that it can have cost."""
+        """Count a call without a reply that may have been billed, at its maximum cost."""
         self.unanswered_calls += 1
         self.unconfirmed_usd += ceiling_usd or 0.0
         self.spend(ceiling_usd or 0.0)

@@ -1,8 +1,8 @@
-"""The gateway: a request is answered from the kept replies, else by the model.
+"""The gateway: it answers a request from the kept replies, else by a call to the model.
 
-A request passes one wrapper a concern, each with ``complete(request) -> Reply``. From the outside in: ``ModelGateway``
-(kept replies), ``SchemaFallback``, ``RetryingClient`` (throttle and retries), ``MeteredClient`` (budget,
-rate, record), ``RedactingClient`` (no secrets), ``LitellmClient``.
+A request passes one wrapper for each concern, each with ``complete(request) -> Reply``. From the outside in:
+``ModelGateway`` (kept replies), ``SchemaFallback``, ``RetryingClient`` (throttle and retries), ``MeteredClient``
+(budget, rate, record), ``RedactingClient`` (redaction of secrets), ``LitellmClient``.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ from engine.system.concurrency import log_context
 
 LOGGER = logging.getLogger("exemplars.calls")
 PATIENCE_SECONDS = 300.0
-# The server of an embedded model does not come back by itself.
+# The server of an embedded model does not recover by itself.
 EMBEDDED_PATIENCE_SECONDS = 10.0
 
 
 class ModelGateway:
-    """The one way to a model for a run, within the budget that all its models share.
+    """The client through which a run makes all calls to one model, within the budget that its models share.
 
     Args:
-        place: where replies are kept.
+        place: the database of kept replies.
         wait_seconds: as for ``RetryingClient``.
-        throttle: how many calls are in flight; None: one of its own, of default patience.
+        throttle: limits the calls in flight; None: a separate one with the default patience.
     """
 
     def __init__(
@@ -53,18 +53,18 @@ class ModelGateway:
         self._place = place
         self._replies: ReplyStore | None = None
         self._progress = progress
-        own = SharedModels(budget.concurrency, PATIENCE_SECONDS, notice=lambda text: progress.report(Noticed(text)))
-        self._throttle = throttle or own.find_throttle(client.endpoint)
+        shared = SharedModels(budget.concurrency, PATIENCE_SECONDS, notice=lambda text: progress.report(Noticed(text)))
+        self._throttle = throttle or shared.find_throttle(client.endpoint)
         limiter = rate_limiter or RateLimiter()
         metered = MeteredClient(client, self._throttle, budget, limiter, self._find_replies, progress.report)
         self._client = SchemaFallback(RetryingClient(metered, self._throttle, budget, wait_seconds))
 
     @asynccontextmanager
-    async def keeping(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:
-        """Keeps replies under this plan inside the block; nothing can be asked outside of one.
+    async def record_replies(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:
+        """Store replies under this plan inside the block; calls are possible only inside such a block.
 
         Raises:
-            StoreError: they cannot be kept, or those that are kept cannot be read.
+            StoreError: replies cannot be stored, or the kept replies cannot be read.
         """
         async with open_replies(self._place, plan_id, handle) as replies:
             self.budget.open_plan(plan_id, replies.kept_usd, replies.lost)
@@ -75,24 +75,24 @@ class ModelGateway:
                 self._replies = None
 
     @asynccontextmanager
-    async def holding(self, plan_id: str) -> AsyncIterator[None]:
-        """Keeps the replies of another plan from being pruned inside the block."""
+    async def pin_replies(self, plan_id: str) -> AsyncIterator[None]:
+        """Protect the replies of another plan from pruning inside the block."""
         async with open_replies(self._place, plan_id):
             yield
 
     def find_unanswered(self, requests: Iterable[Request]) -> list[Request]:
-        """The requests of which no reply is kept, each with the key that its reply will be kept under."""
+        """Return the requests without a kept reply, each with the key of its future reply."""
         keyed = (replace(request, key=request.digest(self.endpoint.identity)) for request in requests)
         return [request for request in keyed if self._find_replies().find(request.key) is None]
 
     async def complete(self, request: Request) -> Reply:
-        """The reply to a request: the one that is kept, or a new one.
+        """Return the kept reply to a request, or a new one.
 
         Raises:
             RetryableProviderError, RequestRefusedError: this call failed for good, though others may succeed.
-            BudgetError: one more call could cost more than the run may.
-            ProviderError: nothing will come of any call.
-            StoreError: the reply cannot be kept.
+            BudgetError: one more call could exceed the run's limit.
+            ProviderError: no call can succeed.
+            StoreError: the reply cannot be stored.
         """
         request = replace(request, key=request.digest(self.endpoint.identity))
         kept = self._find_replies().find(request.key)
@@ -107,7 +107,7 @@ class ModelGateway:
             with log_context(call=request.label):
                 reply = await self._client.complete(request)
         except BaseException as error:
-            self.budget.ends = self.budget.ends or isinstance(error, ENDING)
+            self.budget.is_aborting = self.budget.is_aborting or isinstance(error, ENDING)
             self._progress.report(CallEnded(key=request.key, judges=request.judges))
             raise
         self._progress.report(CallEnded(reply.completion_tokens, key=request.key, judges=request.judges))
@@ -115,12 +115,12 @@ class ModelGateway:
 
     def _find_replies(self) -> ReplyStore:
         if self._replies is None:
-            raise StoreError("Nothing may be asked where replies are not kept: open ModelGateway.keeping first")
+            raise StoreError("Calls need an open reply store: enter ModelGateway.record_replies first")
         return self._replies
 
 
 class SchemaFallback:
-    """Asks in words where a request with a schema was refused; once that has helped, for all later requests too."""
+    """A client that describes a refused schema in words and, once that has helped, all later schemas too."""
 
     def __init__(self, client: Client) -> None:
         self.endpoint = client.endpoint
@@ -128,10 +128,10 @@ class SchemaFallback:
         self._takes_schema = True
 
     async def complete(self, request: Request) -> Reply:
-        """The reply to one request.
+        """Return the reply to one request.
 
         Raises:
-            RequestRefusedError: the provider does not take it in words either. Others: as the client's.
+            RequestRefusedError: the provider rejects it in words too. Others: as the client's.
         """
         if request.schema is None or not self._takes_schema:
             return await self._client.complete(request.without_schema())
@@ -142,18 +142,18 @@ class SchemaFallback:
         except RequestRefusedError:
             reply = await self._client.complete(request.without_schema())
         self._takes_schema = False
-        told = {"model": self.endpoint.name}
-        LOGGER.info("%s takes no schema: it is asked in words from here on", self.endpoint.name, extra=told)
+        name = self.endpoint.name
+        LOGGER.info("%s accepts no schema: from now on the prompt describes it in words", name, extra={"model": name})
         return reply
 
 
 class SharedModels(ExitStack):
-    """The models that the runs of one process share; for one event loop. Embedded servers end with the ``with`` block.
+    """The models that the runs of one process share, in one event loop. Embedded servers end with the ``with`` block.
 
     Args:
-        calls_at_once: calls of one model in flight at most, of all runs together.
-        budget: what the runs may spend together; None where nothing bounds it.
-        notice: told, in a sentence, what happens to a model that all of them ask.
+        calls_at_once: maximum number of calls in flight to one model, of all runs together.
+        budget: the budget that the runs share; None without a limit.
+        notice: receives a sentence about each event of a shared model.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class SharedModels(ExitStack):
         self._starting = asyncio.Lock()
 
     async def serve(self, name: str, settings: Settings) -> Endpoint:
-        """The endpoint of an embedded model, whose server is started when it is first asked for.
+        """Return the endpoint of an embedded model. The first call starts its server.
 
         Raises:
             ModelNotFoundError, ProviderUnavailableError: as ``serve_embedded``.
@@ -184,7 +184,7 @@ class SharedModels(ExitStack):
             return self._served[name]
 
     def find_throttle(self, endpoint: Endpoint) -> AdaptiveThrottle:
-        """The throttle through which all runs ask a model."""
+        """Return the throttle that all runs share for a model."""
         key = f"{endpoint.identity}\0{endpoint.api_base}"
         if key not in self._throttles:
             most, patience_seconds = endpoint.slots or self._calls_at_once, self._patience_seconds

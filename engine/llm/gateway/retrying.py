@@ -1,4 +1,4 @@
-"""Retrying: a call waits for its turn, and is retried with backoff where that may help."""
+"""Retrying: a call waits for its turn, and is retried with backoff if a retry may help."""
 
 import logging
 from dataclasses import dataclass
@@ -22,25 +22,23 @@ from engine.llm.gateway.throttle import SILENT_CALLS, AdaptiveThrottle
 from engine.system.concurrency import read_log_context
 
 LOGGER = logging.getLogger("exemplars.calls")
-# At one call, while others are answered.
+# Maximum attempts at one call while others are answered.
 MAX_ATTEMPTS = 8
 MAX_WAIT_SECONDS = 60.0
-# Where other calls are answered, backoff is divided by this: there is no load to wait out.
+# While other calls are answered, backoff is divided by this: there is no overload to wait out.
 UNSTRAINED_DIVISOR = 5
-# What ends a run.
+# The errors that end a run.
 ENDING = (CredentialsError, QuotaSpentError, ModelNotFoundError, ProviderDownError)
-# Where there was never a connection there is no reason to think that there will be: give up sooner.
+# Without a first connection it is unlikely that there will be one: give up sooner.
 MAX_FIRST_ATTEMPTS = 4
-# An answer that cannot be read may be billed, and seldom gets better where none ever could: it is asked once more, for
-# what stands in between may have stumbled. Where others can be read it is asked as often as a reply that is no use.
+# An unreadable answer may be billed. If none was ever readable, a retry seldom helps: the call is made once more, since
+# a proxy may have failed. If others are readable, it is made as often as for an unusable reply.
 MAX_MALFORMED_FIRST, MAX_MALFORMED = 2, 4
 
 
 @dataclass(slots=True)
 class _Tries:
-    """The attempts at one call. ``counted`` are its failures while the circuit was closed, ``malformed`` those that
-    brought an answer which cannot be read.
-    """
+    """The attempts at one call. ``counted`` are failures with a closed circuit, ``malformed`` unreadable answers."""
 
     failures: int = 0
     counted: int = 0
@@ -48,11 +46,11 @@ class _Tries:
 
 
 class RetryingClient:
-    """Makes each call when its turn comes, and again with backoff as long as its error may pass.
+    """A client that makes each call in its turn, and retries it with backoff as long as its error may be temporary.
 
     Args:
-        client: makes one attempt, and tells the throttle when it is answered.
-        wait_seconds: the first wait between two of them; it doubles, with full jitter.
+        client: makes one attempt, and reports an answer to the throttle.
+        wait_seconds: the first wait between two attempts; it doubles, with full jitter.
     """
 
     def __init__(self, client: Client, throttle: AdaptiveThrottle, budget: RunBudget, wait_seconds: float) -> None:
@@ -64,12 +62,12 @@ class RetryingClient:
         self._refused = 0
 
     async def complete(self, request: Request) -> Reply:
-        """The reply to one request.
+        """Return the reply to one request.
 
         Raises:
             RetryableProviderError: all attempts at this call failed, though others succeed.
-            RequestRefusedError: the provider does not take this request, and may take others.
-            BudgetError, StoreError, ProviderError: nothing will come of any call.
+            RequestRefusedError: the provider rejects this request, and may accept others.
+            BudgetError, StoreError, ProviderError: no call can succeed.
         """
         tries = _Tries()
         attempts = AsyncRetrying(
@@ -93,10 +91,10 @@ class RetryingClient:
                 raise
 
     def _classify(self, error: ProviderError, request: Request, tries: _Tries) -> None:
-        """Counts a failed attempt.
+        """Count a failed attempt.
 
         Raises:
-            ProviderDownError, ProviderError: by this error nothing will come of any call.
+            ProviderDownError, ProviderError: the error means that no call can succeed.
         """
         answered = self._throttle.answered
         if isinstance(error, RequestRefusedError):
@@ -119,14 +117,14 @@ class RetryingClient:
 
     def _choose_wait(self, state: RetryCallState) -> float:
         if self._throttle.is_open:
-            # There it waits for its turn.
+            # The open circuit makes the call wait for its turn.
             return 0.0
         error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after_seconds if isinstance(error, RetryableProviderError) else None
-        if asked is not None:
-            # Jitter is added on top, so that those who were sent away do not all come back at once.
-            return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10
-        # Where others are answered all the while there is no load to wait out, and a round ends with those who wait.
+        retry_after = error.retry_after_seconds if isinstance(error, RetryableProviderError) else None
+        if retry_after is not None:
+            # Jitter is added, so that the rejected calls do not all return at once.
+            return min(retry_after, MAX_WAIT_SECONDS) + self._wait(state) / 10
+        # While others are answered there is no overload to wait out, and waiting calls delay the end of a round.
         strained = self._throttle.is_strained or not self._throttle.answered
         return self._wait(state) if strained else self._wait(state) / UNSTRAINED_DIVISOR
 
@@ -134,7 +132,7 @@ class RetryingClient:
         error = state.outcome.exception() if state.outcome else None
         wait_seconds = round(state.next_action.sleep, 3) if state.next_action else 0.0
         LOGGER.info(
-            "Try %d of %s failed, the next comes in %.1f s: %s",
+            "Attempt %d of %s failed, the next starts in %.1f s: %s",
             state.attempt_number,
             read_log_context().get("call", "a call"),
             wait_seconds,

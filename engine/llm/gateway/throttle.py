@@ -1,4 +1,4 @@
-"""The throttle: how many calls of one model are in flight, by what its provider answers and how long that takes.
+"""The throttle: it limits the calls in flight to one model by the provider's answers and their duration.
 
 Why it is not plain AIMD, and what each rule gained: docs/decisions/008-replies.md.
 """
@@ -16,37 +16,37 @@ from dataclasses import dataclass, field
 
 from engine.errors import ProviderDownError, RetryableProviderError
 
-# A provider that sends a share of the calls away at any load cannot be helped by going slower, and at a limit a share
-# of refusals is the price of knowing where it lies: below this share the window grows, above it shrinks.
+# If a provider rejects a share of the calls at any load, going slower does not help, and some rejections are needed to
+# find its limit. Below this share of rejected calls the window grows, above it the window shrinks.
 TOLERANCE = 0.3
 DECREASE = 0.7
-# The share is that of so many calls: by chance one failure in five looks like three in ten once in 30,000.
+# The number of calls for the share: by chance one failure in five looks like three in ten once in 30,000.
 SHARE_WINDOWS, MIN_SHARE_CALLS = 4, 64
-# A reply that takes so many times the usual counts as a sign of overload, like a refusal.
+# A reply that takes so many times the median counts as a sign of overload, like a rejection.
 SLOW_RATIO = 4.0
 SLOW_SECONDS = 1.0
 REMEMBERED_REPLIES = 256
-# So many calls that fail one after another, or half of those in flight, open the circuit: where one call in five fails
-# eight do so 2.6 times in a million, but refusals come sooner than replies when a run begins. They have to be different
-# calls: a prompt that a provider trips over says nothing of others.
+# So many failures in a row, or as many as half of the calls in flight, open the circuit. If one call in five fails,
+# eight in a row do so 2.6 times in a million, but rejections arrive before replies when a run begins. They must be
+# different calls, since a prompt that makes a provider fail says nothing about others.
 SILENT_CALLS = 8
 FIRST_PAUSE_SECONDS = 1.0
-# Where nothing was ever answered, an address or a name is wrong more often than the provider is down.
+# If no call was ever answered, a wrong address or name is more likely than an outage.
 FIRST_PATIENCE_SECONDS = 10.0
 MAX_PAUSE_SECONDS = 30.0
 
 
 @dataclass(eq=False)
 class AdaptiveThrottle:
-    """Lets as many calls begin as the provider can take: additive increase, multiplicative decrease.
+    """A limit on calls in flight that adapts to the provider: additive increase, multiplicative decrease.
 
-    Where nothing is answered any more the circuit opens: one call at a time is tried, after a pause that doubles, while
-    the others wait. ``answered`` says whether the provider has ever answered.
+    If no call is answered any more, the circuit opens: one call at a time is tried, after a pause that doubles, while
+    the others wait. ``answered`` is whether the provider has ever answered.
 
     Args:
-        most: calls in flight at most; the throttle begins there.
+        most: maximum number of calls in flight, and the initial limit.
         patience_seconds: how long the circuit stays open before the provider counts as down.
-        notice: told in a sentence when the circuit opens, and when it closes.
+        notice: receives a sentence when the circuit opens, and when it closes.
     """
 
     most: int
@@ -71,21 +71,20 @@ class AdaptiveThrottle:
 
     @property
     def is_open(self) -> bool:
-        """Whether the circuit is open: nothing is answered, and one call at a time is tried."""
+        """Return whether the circuit is open: no call is answered, and one at a time is tried."""
         return self._pause_seconds > 0
 
     @property
     def is_strained(self) -> bool:
-        """Whether so many calls were refused or slow of late that there may be too many of them."""
+        """Return whether rejected or slow calls suggest that too many are in flight."""
         return self.is_open or self.window < self.most - 1
 
     @asynccontextmanager
     async def turn(self, failures: int = 0) -> AsyncIterator[None]:
-        """Holds a place for one call inside the block. Calls that have failed go first, so that a round does not end
-        with them.
+        """Hold a place for one call inside the block. Failed calls go first, so that a round does not end with them.
 
         Raises:
-            ProviderDownError: nothing has been answered for as long as a run waits.
+            ProviderDownError: no call has been answered for the time that a run waits.
         """
         await self._wait_for_turn(failures)
         try:
@@ -95,7 +94,7 @@ class AdaptiveThrottle:
             self._admit_waiting()
 
     def take_reply(self, seconds: float) -> None:
-        """Counts a call that was answered after so many seconds."""
+        """Count a call that was answered after so many seconds."""
         usual = statistics.median(self._latencies) if self._latencies else seconds
         self._latencies.append(seconds)
         self.answered = True
@@ -104,7 +103,7 @@ class AdaptiveThrottle:
         self._admit_waiting()
 
     def note_answer(self) -> None:
-        """Counts a request that was refused as such: the provider answers."""
+        """Record that the provider answers, even if it refused the request."""
         self._failing.clear()
         if self.is_open:
             self._pause_seconds = 0.0
@@ -112,13 +111,13 @@ class AdaptiveThrottle:
             self._admit_waiting()
 
     def take_failure(self, error: RetryableProviderError, call: object) -> None:
-        """Counts an attempt at a call that failed in a way that may pass.
+        """Count a failed attempt at a call whose error may be temporary.
 
         Args:
-            call: tells this call from others; any object.
+            call: an object that identifies the call.
 
         Raises:
-            ProviderDownError: nothing has been answered for as long as a run waits.
+            ProviderDownError: no call has been answered for the time that a run waits.
         """
         if not self._failing:
             self._silent_since = self.clock()
@@ -128,21 +127,21 @@ class AdaptiveThrottle:
         if not self.answered and error.no_connection:
             patience = min(patience, FIRST_PATIENCE_SECONDS)
         if self.is_open:
-            # Those that were in flight when it opened say nothing new.
+            # Calls in flight when the circuit opened give no new information.
             if self.clock() >= self._resume_at:
                 self._pause_calls(error, min(MAX_PAUSE_SECONDS, 2 * self._pause_seconds), patience)
         elif len(self._failing) >= max(min(SILENT_CALLS, max(2, self.most)), self.window / 2):
             self._pause_calls(error, FIRST_PAUSE_SECONDS, patience)
-            self.notice(f"{error}. Nothing else is asked until it answers, for {patience:g} s at most")
+            self.notice(f"{error}. No other call is made until it answers, for {patience:g} s at most")
 
     def _adjust_window(self, overloaded: bool) -> None:
-        """Changes the window by the share of the latest calls that were refused or slow."""
+        """Change the window by the share of rejected or slow calls among the latest."""
         self._share += (overloaded - self._share) / max(MIN_SHARE_CALLS, SHARE_WINDOWS * self.window)
         if self._share < TOLERANCE:
             self.window = min(self.most, self.window + (0.0 if overloaded else 1 / self.window))
         elif overloaded:
             self.window = max(1.0, self.window * DECREASE)
-            # What was in flight before says nothing of the narrower window.
+            # Calls from before say nothing about the narrower window.
             self._share = TOLERANCE / 2
 
     def _pause_calls(self, error: RetryableProviderError, seconds: float, patience: float) -> None:
@@ -174,7 +173,7 @@ class AdaptiveThrottle:
             raise
 
     def _admit_waiting(self) -> None:
-        """Lets in the calls that may begin now; while the circuit is open one at a time, after its pause."""
+        """Admit the calls that may begin now; while the circuit is open, one at a time after its pause."""
         while self._waiting and self.in_flight < self._count_places():
             *_, future = heapq.heappop(self._waiting)
             if not future.done():

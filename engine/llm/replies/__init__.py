@@ -1,1 +1,1 @@
-"""Caches the models' replies on disk and on an object store, so that no call is paid for twice."""
+"""The models' replies, stored in a database, so that no call is paid for twice."""

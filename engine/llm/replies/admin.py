@@ -1,4 +1,4 @@
-"""Lists, prunes and clears the kept replies of all plans, for ``exemplars prune --replies`` and ``exemplars prune``."""
+"""List, prune and clear the kept replies of all plans, for ``exemplars prune --replies`` and ``exemplars prune``."""
 
 import json
 from collections import Counter
@@ -33,9 +33,9 @@ LIST_PLANS = text(
     "AS used LEFT JOIN (SELECT plan_id, count(*) AS replies, sum(bytes) AS bytes FROM exemplars_replies "
     "GROUP BY plan_id) AS kept ON kept.plan_id = used.plan_id ORDER BY used.used_at, used.plan_id"
 )
-# No plan is opened while plans are removed; a file is locked as a whole.
+# No plan may be opened while plans are removed; a file is locked as a whole.
 LOCK_OPENINGS = text("LOCK TABLE exemplars_openings IN SHARE ROW EXCLUSIVE MODE")
-# What was spent under a backfill's limit counts as long as the backfill may be started again.
+# The amount spent under a backfill's limit counts as long as the backfill can be started again.
 DELETIONS = [
     text(statement).bindparams(bindparam("plans", expanding=True))
     for statement in (
@@ -52,9 +52,9 @@ DELETE_OLD_CALLS = text("DELETE FROM exemplars_calls WHERE plan_id = '' AND begu
 
 @dataclass(frozen=True, slots=True)
 class CachedPlan:
-    """A plan of which replies are kept.
+    """A plan with kept replies.
 
-    ``used_at`` is when a run last opened or left it; it is in use up to a minute longer than a process that was killed,
+    ``used_at`` is when a run last opened or left it. It stays in use for up to a minute after its process was killed,
     and as long as a run waits for its batch.
     """
 
@@ -68,10 +68,10 @@ class CachedPlan:
 
 
 def count_kept_replies(place: DatabaseUrl, plan_id: str, identity: str) -> int:
-    """How many replies are kept of one plan, without those of other embedded models; 0 too where they cannot be read.
+    """Count the kept replies of one plan, without those of other embedded models; return 0 if they cannot be read.
 
     Args:
-        identity: that of the endpoint that is asked now.
+        identity: the identity of the current endpoint.
     """
     with suppress(StoreError):
         return sum(count for [count] in read_rows(place, COUNT_REPLIES, plan_id=plan_id, identity=identity))
@@ -79,19 +79,19 @@ def count_kept_replies(place: DatabaseUrl, plan_id: str, identity: str) -> int:
 
 
 def count_requested(place: DatabaseUrl, handle: str) -> dict[str, Counter[str]]:
-    """How many replies each embedded model has given to each plan of a model, by plan id and the identity of who gave.
+    """Count the replies to each plan of a model, by plan id and the identity of the embedded model that gave them.
 
-    Empty where none are kept, or they cannot be read.
+    The result is empty if no replies are kept, or if they cannot be read.
     """
-    asked: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     with suppress(StoreError):
-        for plan_id, identity, given in read_rows(place, COUNT_REQUESTED, handle=handle):
-            asked.setdefault(plan_id, Counter())[identity] = given
-    return asked
+        for plan_id, identity, count in read_rows(place, COUNT_REQUESTED, handle=handle):
+            counts.setdefault(plan_id, Counter())[identity] = count
+    return counts
 
 
 def list_answers(place: DatabaseUrl, plan_id: str) -> list[str]:
-    """What models have answered under a plan, as far as it is kept and can be read. Nothing is written."""
+    """Return the texts of a plan's kept replies; none if they cannot be read. Nothing is written."""
     with suppress(StoreError):
         rows = read_rows(place, LIST_ANSWERS, plan_id=plan_id)
         return [str(json.loads(reply)["text"]) for [reply] in rows]
@@ -99,7 +99,7 @@ def list_answers(place: DatabaseUrl, plan_id: str) -> list[str]:
 
 
 def list_cache(place: DatabaseUrl, handle: str | None = None) -> list[CachedPlan]:
-    """The plans of which replies are kept, those of one model or, of None, all; the longest unused first.
+    """Return the plans with kept replies, of one model or, for None, of all models; the longest unused first.
 
     Raises:
         StoreError: the database cannot be read.
@@ -109,10 +109,10 @@ def list_cache(place: DatabaseUrl, handle: str | None = None) -> list[CachedPlan
 
 
 def list_prunable(place: DatabaseUrl, max_days: float, max_gb: float, now: datetime) -> list[CachedPlan]:
-    """List old plans that are not in use, the longest unused first: by the days, and beyond the size that is kept.
+    """List unused plans older than ``max_days`` or in excess of ``max_gb``, the longest unused first.
 
     Args:
-        max_gb: 10^9 bytes.
+        max_gb: maximum size of all replies, in units of 10^9 bytes.
 
     Raises:
         StoreError: the database cannot be read.
@@ -128,11 +128,10 @@ def list_prunable(place: DatabaseUrl, max_days: float, max_gb: float, now: datet
 
 
 def remove_plans(place: DatabaseUrl, plans: Sequence[CachedPlan], oldest: datetime | None = None) -> list[CachedPlan]:
-    """Remove the replies of whole plans and return these plans. A plan that is in use, or was used since it was listed,
-    stays.
+    """Remove the replies of whole plans and return these plans. Plans in use, or used since they were listed, stay.
 
     Args:
-        oldest: what plans that were removed earlier had spent under the limits of backfills before then goes too.
+        oldest: if given, records of calls before this time, of removed plans under backfill limits, are removed too.
 
     Raises:
         StoreError: the database cannot be written.

@@ -1,4 +1,4 @@
-"""What happens to the calls of a plan, and how the database takes it."""
+"""Changes to the calls of a plan, and their SQL statements."""
 
 import json
 import time
@@ -9,11 +9,11 @@ from sqlalchemy import Connection, TextClause, text
 
 from engine.llm.client.request import Reply
 
-# For a limit that sums of prices reach exactly.
+# A tolerance for limits that sums of prices reach exactly.
 TINY_USD = 1e-9
-# What stands for an opening at the call of a line, which is out in a batch and neither lost nor in flight here.
+# The session name of calls in a batch, which are neither unconfirmed nor in flight in this process.
 IN_BATCH = "batch"
-# An opening that has said nothing for so long is taken for dead; a live one says something three times in that time.
+# A session without a heartbeat for so long counts as dead; a live one sends three heartbeats in this time.
 DEAD_SECONDS = 60.0
 
 NOTE_OPENING = text(
@@ -27,7 +27,7 @@ BEGIN_CALL = text(
 )
 END_CALL = text("UPDATE exemplars_calls SET usd = :usd, ended = TRUE WHERE call = :call")
 DROP_CALL = text("DELETE FROM exemplars_calls WHERE call = :call")
-# It is in flight for nobody any more.
+# The call is no longer in flight in any session.
 LOSE_CALL = text("UPDATE exemplars_calls SET opening = '' WHERE call = :call")
 KEEP_REPLY = text(
     "INSERT INTO exemplars_replies (plan_id, key, reply, identity, bytes) "
@@ -45,7 +45,7 @@ SUM_BUDGET = text(
 
 @dataclass(frozen=True, slots=True)
 class PlanSession:
-    """One opening of a plan, by whoever uses it: it lives or, where ``is_open`` is False, is over."""
+    """One use of a plan, from its opening to its end: it is live or, if ``is_open`` is False, over."""
 
     opening: str
     plan_id: str
@@ -55,7 +55,7 @@ class PlanSession:
 
 @dataclass(frozen=True, slots=True)
 class SharedLimit:
-    """What all calls that name the same budget may cost together, whichever process or machine makes them."""
+    """The maximum cost of all calls with the same budget, in all processes and on all machines."""
 
     budget: str
     max_usd: float
@@ -63,7 +63,7 @@ class SharedLimit:
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """A call is about to be made and may cost ``usd``; None where that is not known."""
+    """A call is about to be made and may cost up to ``usd``; None if that is unknown."""
 
     call: int
     plan_id: str
@@ -74,7 +74,7 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True)
 class CallFailed:
-    """A call that had begun ended without a reply; where it may have been billed its bound counts for good."""
+    """A call ended without a reply; if it may have been billed, its maximum cost stays counted."""
 
     call: int
     maybe_billed: bool = False
@@ -82,7 +82,7 @@ class CallFailed:
 
 @dataclass(frozen=True, slots=True)
 class ReplyStored:
-    """A reply came, as JSON; ``call`` is the number of its call, where that was noted, ``usd`` what it cost."""
+    """A reply arrived, as JSON; ``call`` is the number of its call, if that was recorded, ``usd`` its cost."""
 
     plan_id: str
     key: str
@@ -94,18 +94,18 @@ class ReplyStored:
 
     @classmethod
     def of(cls, plan_id: str, key: str, reply: Reply, identity: str | None, call: int | None) -> "ReplyStored":
-        """The change that keeps a reply."""
-        written = json.dumps(asdict(reply), ensure_ascii=False)
-        return cls(plan_id, key, written, identity, len(written.encode()) + len(key), call, reply.cost_usd)
+        """Return the change that stores a reply."""
+        reply_json = json.dumps(asdict(reply), ensure_ascii=False)
+        return cls(plan_id, key, reply_json, identity, len(reply_json.encode()) + len(key), call, reply.cost_usd)
 
 
-# The fields of each are parameters of its statements.
+# The fields of each class are the parameters of its statements.
 Change = PlanSession | CallStarted | CallFailed | ReplyStored
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A call that would break a shared limit; ``in_flight_usd`` is what others, still in flight, may yet give back."""
+    """A call that would exceed a shared limit; ``in_flight_usd`` is what calls in flight may still release."""
 
     spent_usd: float
     in_flight_usd: float
@@ -115,7 +115,7 @@ Outcome = str | Refused | None
 
 
 def find_alive() -> float:
-    """The time since when an opening must have said something to count as live."""
+    """Return the time of the oldest heartbeat with which a session counts as live, in seconds since 1970."""
     return time.time() - DEAD_SECONDS
 
 
@@ -127,17 +127,17 @@ def apply_changes(connection: Connection, changes: Sequence[Change]) -> list[Out
         reply already, that reply, which stays; else None.
     """
     outcomes: dict[Change, Outcome] = {}
-    begun = [change for change in changes if isinstance(change, CallStarted)]
-    # In one order everywhere, like the keys of replies: else two machines wait for each other.
-    for limit in sorted({change.limit for change in begun}, key=str):
-        outcomes |= _begin(connection, [change for change in begun if change.limit == limit], limit)
+    started = [change for change in changes if isinstance(change, CallStarted)]
+    # Locks are taken in the same order everywhere, as for the keys of replies, to avoid deadlocks between machines.
+    for limit in sorted({change.limit for change in started}, key=str):
+        outcomes |= _begin(connection, [change for change in started if change.limit == limit], limit)
     kept = sorted(
         (change for change in changes if isinstance(change, ReplyStored)), key=lambda kept: (kept.plan_id, kept.key)
     )
     if _execute(connection, KEEP_REPLY, kept) < len(kept):
-        # Of those that stand already, which are few if any.
-        standing = {change: connection.scalar(FIND_REPLY, asdict(change)) for change in kept}
-        outcomes |= {change: reply for change, reply in standing.items() if reply != change.reply}
+        # Only for existing replies, which are rare.
+        existing = {change: connection.scalar(FIND_REPLY, asdict(change)) for change in kept}
+        outcomes |= {change: reply for change, reply in existing.items() if reply != change.reply}
     _execute(connection, END_CALL, [change for change in kept if change.call is not None])
     unanswered = [change for change in changes if isinstance(change, CallFailed)]
     _execute(connection, DROP_CALL, [change for change in unanswered if not change.maybe_billed])
@@ -147,15 +147,15 @@ def apply_changes(connection: Connection, changes: Sequence[Change]) -> list[Out
     return [outcomes.get(change) for change in changes]
 
 
-def _begin(connection: Connection, begun: Sequence[CallStarted], limit: SharedLimit | None) -> dict[Change, Outcome]:
-    """Notes the calls that fit into their limit; the others are refused."""
-    fitting, refused = list(begun), dict[Change, Outcome]()
+def _begin(connection: Connection, started: Sequence[CallStarted], limit: SharedLimit | None) -> dict[Change, Outcome]:
+    """Record the calls that fit into their limit, and return the others with their refusals."""
+    fitting, refused = list(started), dict[Change, Outcome]()
     if limit is not None:
         if connection.dialect.name == "postgresql":
             connection.execute(LOCK_BUDGET, {"budget": limit.budget})
         spent_usd, in_flight_usd = connection.execute(SUM_BUDGET, {"budget": limit.budget, "alive": find_alive()}).one()
         fitting = []
-        for change in begun:
+        for change in started:
             ceiling_usd = change.usd or 0.0
             if spent_usd + ceiling_usd > limit.max_usd + TINY_USD:
                 refused[change] = Refused(spent_usd, in_flight_usd)
@@ -166,6 +166,6 @@ def _begin(connection: Connection, begun: Sequence[CallStarted], limit: SharedLi
     return refused
 
 
-def _execute(connection: Connection, statement: TextClause, changes: Sequence[Change], **more: object) -> int:
-    rows = [asdict(change) | more for change in changes]
+def _execute(connection: Connection, statement: TextClause, changes: Sequence[Change], **extra: object) -> int:
+    rows = [asdict(change) | extra for change in changes]
     return connection.execute(statement, rows).rowcount if rows else 0

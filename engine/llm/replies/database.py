@@ -20,28 +20,28 @@ from engine.settings import SQLITE, DatabaseUrl
 T = TypeVar("T")
 
 PRAGMAS = (
-    # Before the first table. A file gives the space of what was deleted back to the disk.
+    # Set before the first table is created: the file returns the space of deleted rows to the disk.
     "PRAGMA auto_vacuum=FULL",
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA fullfsync=ON",
 )
-# libpq's: else a machine that has vanished is waited for for minutes.
+# Options of libpq: without them a connection to a vanished machine blocks for minutes.
 CONNECT_ARGS = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "tcp_user_timeout": 30_000,
     "application_name": "exemplars",
 }
-# Any number that nobody else locks by: two who make the tables at once would be in each other's way.
+# An arbitrary but unique lock number: two processes that create the tables at once would conflict.
 MAKING_TABLES = text("SELECT pg_advisory_xact_lock(7236771)")
 
 
 class Database:
-    """The database, open until ``close``; its tables are made where they are missing.
+    """The database, open until ``close``; missing tables are created.
 
     Raises:
-        StoreError: it cannot be reached or written.
+        StoreError: the database cannot be reached or written.
     """
 
     def __init__(self, place: DatabaseUrl) -> None:
@@ -55,33 +55,33 @@ class Database:
             raise
 
     def change(self, act: Callable[[Connection], T]) -> T:
-        """Does all of something or none of it; it is on disk when this returns.
+        """Make a change in one transaction; it is on disk when this returns.
 
         Raises:
-            StoreError: it cannot be done; a database that went away may have done it.
+            StoreError: the change failed; if the connection was lost, it may have been made nevertheless.
         """
         with _explaining(self._place), self._locking(), self._engine.begin() as connection:
             return act(connection)
 
     def read(self, read: Callable[[Connection], T]) -> T:
-        """What is read of the database.
+        """Return the result of a query.
 
         Raises:
-            StoreError: it cannot be read.
+            StoreError: the database cannot be read.
         """
         with _explaining(self._place), self._engine.connect() as connection:
             return read(connection)
 
     def close(self) -> None:
-        """Closes the connections; the last one to a file writes its log into it."""
+        """Close the connections; the last connection to a file writes its log into it."""
         with suppress(OSError), self._locking():
             self._engine.dispose()
 
     @contextmanager
     def _locking(self) -> Iterator[None]:
-        """Lets one thread of one process at a time write to a file; the kernel's lock ends with its process.
+        """Let one thread of one process at a time write to a file; the kernel releases the lock when a process ends.
 
-        SQLite's own lock would do, but before 3.51.3 a commit can be lost that meets another connection's check-point
+        SQLite's own lock would suffice, but before 3.51.3 a commit during another connection's check-point can be lost
         (https://sqlite.org/wal.html#walresetbug).
         """
         if self._engine.name == "postgresql":
@@ -93,17 +93,17 @@ class Database:
 
 
 def name_database(place: DatabaseUrl) -> str:
-    """What messages call it: a path, or a server's address, without a user and a password."""
+    """Return the database's name for messages: a path, or a server's address without user and password."""
     url = _parse_url(place)
-    told = URL.create("postgresql", host=url.host, port=url.port, database=url.database)
-    return str(url.database if url.drivername == "sqlite" else told)
+    address = URL.create("postgresql", host=url.host, port=url.port, database=url.database)
+    return str(url.database if url.drivername == "sqlite" else address)
 
 
 def read_rows(place: DatabaseUrl, statement: TextClause, **values: object) -> Sequence[Any]:
-    """The rows that a statement finds, none where nothing was ever kept. Nothing is made or changed.
+    """Return the rows of a query, none if the database does not exist. It is neither created nor changed.
 
     Raises:
-        StoreError: the database is there and cannot be read.
+        StoreError: the database exists and cannot be read.
     """
     url = _parse_url(place)
     is_file = url.drivername == "sqlite"
@@ -111,7 +111,7 @@ def read_rows(place: DatabaseUrl, statement: TextClause, **values: object) -> Se
         return ()
     with _explaining(place), ExitStack() as opened:
         if is_file and not _has_log(url) and (lock := _name_lock(url)).exists():
-            # Read as it stands: whoever would write to it waits.
+            # Read under the lock, so that writers wait.
             fcntl.flock(opened.enter_context(lock.open("rb")), fcntl.LOCK_SH)
         engine = _open_file(url) if is_file else _make_engine(url)
         opened.callback(engine.dispose)
@@ -122,7 +122,7 @@ def read_rows(place: DatabaseUrl, statement: TextClause, **values: object) -> Se
 def _parse_url(place: DatabaseUrl) -> URL:
     url = place.get_secret_value()
     if url.startswith(SQLITE):
-        # A path may have a % or a ? in it.
+        # A path may contain a % or a ?, which a URL parser would interpret.
         return URL.create("sqlite", database=url.removeprefix(SQLITE))
     return make_url(url).set(drivername="postgresql+psycopg")
 
@@ -136,31 +136,31 @@ def _make_tables(connection: Connection) -> None:
 
 @contextmanager
 def _explaining(place: DatabaseUrl) -> Iterator[None]:
-    """Translates SQLAlchemy's errors and the disk's; what is raised tells no secret."""
+    """Translate errors of SQLAlchemy and of the disk into errors without secrets."""
     try:
         yield
     except (SQLAlchemyError, OSError) as error:
         url, name = _parse_url(place), name_database(place)
         cause = error.orig if isinstance(error, DBAPIError) else error
-        told = " ".join(str(cause).split())
+        message = " ".join(str(cause).split())
         if url.drivername == "sqlite":
             remedy = (
                 "Move it away, and start again: replies that were in it are paid for again"
                 if type(cause) is sqlite3.DatabaseError
                 else "Free space, or set EXEMPLARS_CACHE_DIR to a folder that can be written, and start again"
             )
-            raise StoreError(f"The replies cannot be kept in {name}: {told}. {remedy}") from error
-        told = redact_message(told, [str(url.password)] if url.password else [])
+            raise StoreError(f"The replies cannot be kept in {name}: {message}. {remedy}") from error
+        message = redact_message(message, [str(url.password)] if url.password else [])
         raise StoreError(
-            f"The database of kept replies, {name}, cannot be reached or written: {told}. Check that it runs and takes "
-            "connections from this machine, and that the user in EXEMPLARS_REPLIES_URL may create, read and write "
-            "tables; then start again: what was kept stays, and calls whose replies could not be kept count as spent"
+            f"The database of kept replies, {name}, cannot be reached or written: {message}. Check that it runs and "
+            "takes connections from this machine, and that the user in EXEMPLARS_REPLIES_URL may create, read and "
+            "write tables; then start again: kept replies stay, and calls without a kept reply count as spent"
         ) from error
 
 
 def _open_file(url: URL) -> Engine:
     file = Path(str(url.database))
-    # Without a log beside it nobody is writing; to read it all the same, SQLite would make one and leave it there.
+    # Without a log file next to it nobody is writing; a normal read would create a log and leave it there.
     query = {"uri": "true", "mode": "ro", **({} if _has_log(url) else {"immutable": "1"})}
     return create_engine(URL.create("sqlite", database=f"file:{quote(str(file.absolute()))}", query=query))
 
@@ -175,8 +175,8 @@ def _name_lock(url: URL) -> Path:
 
 def _make_engine(url: URL) -> Engine:
     if url.drivername != "sqlite":
-        given = {name: value for name, value in CONNECT_ARGS.items() if name not in url.query}
-        return create_engine(url, connect_args=given, hide_parameters=True)
+        options = {name: value for name, value in CONNECT_ARGS.items() if name not in url.query}
+        return create_engine(url, connect_args=options, hide_parameters=True)
 
     def prepare(connection: Any, _: object) -> None:
         for pragma in PRAGMAS:

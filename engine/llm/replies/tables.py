@@ -1,10 +1,10 @@
-"""The tables beside each other in the database of kept replies: replies, calls, openings, and those of batches."""
+"""The tables in the database of kept replies: replies, calls, sessions (openings), and the tables of batches."""
 
-# Where it is there, all are.
+# If this table exists, all do.
 LAST_TABLE = "exemplars_collector"
-# In SQL that both databases take.
+# In SQL that both databases accept.
 TABLES = (
-    # The first reply to a request stands. ``identity`` is of the embedded model that gave it; null: a hosted one did.
+    # The first reply to a request is kept. ``identity`` is that of the embedded model that gave it; null: a hosted one.
     """
     CREATE TABLE IF NOT EXISTS exemplars_replies (
         plan_id TEXT NOT NULL,
@@ -15,10 +15,10 @@ TABLES = (
         PRIMARY KEY (plan_id, key)
     )
     """,
-    # A plan's replies are counted without reading them.
+    # For counting a plan's replies without reading them.
     "CREATE INDEX IF NOT EXISTS exemplars_replies_bytes ON exemplars_replies (plan_id, bytes)",
-    # Calls that have begun. ``usd`` is the most that a call can cost and, once it has ended, what it did cost; null
-    # where no price is known. A call that has not ended and whose opening is over was lost, and may have been billed.
+    # Started calls. ``usd`` is the maximum cost of a call and, once it has ended, its actual cost; null if no price is
+    # known. A call that has not ended when its session is over is lost, and may have been billed.
     """
     CREATE TABLE IF NOT EXISTS exemplars_calls (
         call BIGINT PRIMARY KEY,
@@ -32,7 +32,7 @@ TABLES = (
     """,
     "CREATE INDEX IF NOT EXISTS exemplars_calls_plan ON exemplars_calls (plan_id)",
     "CREATE INDEX IF NOT EXISTS exemplars_calls_budget ON exemplars_calls (budget) WHERE budget IS NOT NULL",
-    # Who has had a plan open, and who has: a live opening says every few seconds that it lives (``used_at``).
+    # Past and present sessions of plans: a live one updates ``used_at`` every few seconds.
     """
     CREATE TABLE IF NOT EXISTS exemplars_openings (
         opening TEXT PRIMARY KEY,
@@ -42,9 +42,9 @@ TABLES = (
         is_open BOOLEAN NOT NULL
     )
     """,
-    # Calls that a batch is to bring. ``call`` counts from the moment that its line is queued; ``body`` is null once the
-    # line has ended. ``state``: waits, sent (a batch that has it is intended), done (its reply is kept), live (it is to
-    # be asked live) or refused (with its whole batch).
+    # Calls to be made in batches. ``call`` counts from the moment when its line is queued; ``body`` is null once the
+    # line has ended. ``state``: waits, sent (a batch with it is intended), done (its reply is stored), live (to be
+    # called live) or refused (with its whole batch).
     """
     CREATE TABLE IF NOT EXISTS exemplars_lines (
         custom_id TEXT PRIMARY KEY,
@@ -64,8 +64,8 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS exemplars_lines_batch ON exemplars_lines (batch, custom_id)",
     "CREATE INDEX IF NOT EXISTS exemplars_lines_waiting ON exemplars_lines (place, queued_at, custom_id) "
     "WHERE state = 'waits'",
-    # ``engine.llm.batches.outbox.BatchRow`` and ``BatchRun`` say what is in these; SQLite keeps bytes whatever it calls
-    # them.
+    # ``BatchRow`` and ``BatchRun`` in ``engine.llm.batches.outbox`` describe the columns; SQLite stores bytes under any
+    # type name.
     """
     CREATE TABLE IF NOT EXISTS exemplars_batches (
         batch TEXT PRIMARY KEY,

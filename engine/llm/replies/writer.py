@@ -1,4 +1,4 @@
-"""The one writer of a process to a database: a thread that commits, in one transaction, whatever waits."""
+"""The single writer of a process to a database: a thread that commits all waiting changes in one transaction."""
 
 import queue
 import threading
@@ -16,16 +16,16 @@ from engine.llm.replies.changes import DEAD_SECONDS, Change, Outcome, PlanSessio
 from engine.llm.replies.database import Database
 from engine.settings import DatabaseUrl
 
-# A change, and who waits for what comes of it.
+# A change, and the future of its outcome.
 Waiting = tuple[Change, "Future[Outcome]"]
 
 BEAT_SECONDS = DEAD_SECONDS / 3
 
 
 class Writer:
-    """Makes the changes of all openings of a database in this process, in the order in which they come.
+    """The writer of all sessions of a database in this process; it makes changes in the order of their arrival.
 
-    A sync of the disk takes no time of an event loop's, and serves all who wait for one.
+    So a sync of the disk does not block an event loop, and one sync serves all waiting changes.
 
     Raises:
         StoreError: the database cannot be reached or written.
@@ -38,19 +38,19 @@ class Writer:
         self._database = Database(place)
         self._place = place
         self._users = 0
-        self._openings: set[PlanSession] = set()
+        self._sessions: set[PlanSession] = set()
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="reply-writer", daemon=True)
         self._thread.start()
 
     @classmethod
     def open(
-        cls, place: DatabaseUrl, opening: PlanSession, load: Callable[[Connection, Sequence[str]], None]
+        cls, place: DatabaseUrl, session: PlanSession, load: Callable[[Connection, Sequence[str]], None]
     ) -> "Writer":
-        """The writer of this process to that database, once it is noted that a plan is open.
+        """Record that a plan is open, and return this process's writer to the database.
 
         Args:
-            load: reads what is kept of the plan; it is given the live openings of this process too.
+            load: reads the plan's stored data; its second argument is the live sessions of this process.
 
         Raises:
             StoreError: the database cannot be read or written.
@@ -61,23 +61,23 @@ class Writer:
             writer = cls._shared[place]
             writer._users += 1
         try:
-            writer.hand(opening).result()
-            writer._openings.add(opening)
-            live = [each.opening for each in list(writer._openings)]
+            writer.hand(session).result()
+            writer._sessions.add(session)
+            live = [each.opening for each in list(writer._sessions)]
             writer._database.read(lambda connection: load(connection, live))
         except BaseException:
-            writer.close(opening)
+            writer.close(session)
             raise
         return writer
 
-    def close(self, opening: PlanSession) -> None:
-        """Returns when all that was handed over is committed, or could not be, and the plan is open no longer.
+    def close(self, session: PlanSession) -> None:
+        """Wait until all changes handed over are committed or have failed, and record that the session is over.
 
-        With the last opening the thread ends and the database is closed.
+        With the last session the thread ends and the database is closed.
         """
-        self._openings.discard(opening)
+        self._sessions.discard(session)
         with suppress(StoreError):
-            self.hand(replace(opening, is_open=False)).result()
+            self.hand(replace(session, is_open=False)).result()
         with self._sharing:
             self._users -= 1
             if self._users:
@@ -88,26 +88,26 @@ class Writer:
         self._database.close()
 
     def hand(self, change: Change) -> "Future[Outcome]":
-        """Has a change made, and committed, whether anybody waits for what comes of it or not.
+        """Queue a change to be committed, and return the future of its outcome; nobody needs to await it.
 
-        The result is a ``StoreError`` where it could not be committed.
+        The future raises ``StoreError`` if the change could not be committed.
         """
         waiting: Future[Outcome] = Future()
         self._queue.put((change, waiting))
         return waiting
 
     def _run(self) -> None:
-        more, beaten_at = True, time.monotonic()
-        while more:
-            group, more = self._take()
+        is_running, beaten_at = True, time.monotonic()
+        while is_running:
+            group, is_running = self._take()
             if time.monotonic() >= beaten_at + BEAT_SECONDS:
                 beaten_at = time.monotonic()
-                group = [*((opening, Future[Outcome]()) for opening in list(self._openings)), *group]
+                group = [*((session, Future[Outcome]()) for session in list(self._sessions)), *group]
             if group:
                 self._commit(group)
 
     def _take(self) -> tuple[list[Waiting], bool]:
-        """All that waits, once something does or it is time to say who lives; and whether more may come."""
+        """Wait for changes or for the next heartbeat; return the waiting changes, and whether more may follow."""
         group: list[Waiting] = []
         with suppress(queue.Empty):
             item = self._queue.get(timeout=BEAT_SECONDS)
@@ -123,7 +123,7 @@ class Writer:
                 lambda connection: apply_changes(connection, [change for change, _ in group])
             )
         except Exception as error:
-            # Whatever it is: nobody may wait for ever.
+            # Any error is passed on, so that nobody waits for ever.
             for _, waiting in group:
                 waiting.set_exception(StoreError(str(error) or repr(error)))
             return

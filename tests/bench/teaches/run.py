@@ -91,7 +91,7 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
         gateway = ModelGateway(
             LitellmClient(endpoint, 600), place_in(asked.cache), RunForecast(), RunBudget(endpoint.slots or 8)
         )
-        async with gateway.keeping(f"{handle}-{draw}"):
+        async with gateway.record_replies(f"{handle}-{draw}"):
             for effort in asked.efforts:
                 rounds = await walk(model, effort, draw, gateway, embedder)
                 name = f"{effort}, no seeds" if asked.bare else effort

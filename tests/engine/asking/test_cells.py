@@ -58,7 +58,7 @@ async def generate(
     """The one exemplar of a cell, and what was asked for it; a second start gives the same and asks nothing."""
     client = FakeClient(answer_in_order(*answers), endpoint)
     gateway = make_fake_gateway(folder, client)
-    async with gateway.keeping(plan.plan_id):
+    async with gateway.record_replies(plan.plan_id):
         [exemplar] = await generate_cell(plan, make_cell(), gateway)
         requests = [*client.requests]
         if not isinstance(answers[-1], Exception):
@@ -139,7 +139,7 @@ async def test_call_that_fails_for_good_is_a_failed_cell_while_others_succeed(tm
     said = "openai/test does not answer: HTTP 503"
     client = FakeClient(answer_in_order(GOOD, ProviderUnavailableError(said, 0.0)))
     gateway = make_fake_gateway(tmp_path, client)
-    async with gateway.keeping(PLAN.plan_id):
+    async with gateway.record_replies(PLAN.plan_id):
         [kept] = await generate_cell(PLAN, good, gateway)
         [failed] = await generate_cell(PLAN, bad, gateway)
 
@@ -172,7 +172,7 @@ async def propose(
         FakeClient(lambda _: reply, endpoint),
     )
     gateway = make_fake_gateway(folder, client)
-    async with gateway.keeping(plan.plan_id):
+    async with gateway.record_replies(plan.plan_id):
         return await propose_scenarios(plan, gateway), client.requests
 
 
@@ -271,7 +271,7 @@ async def test_document_is_cut_at_the_length_of_its_cell(
     plan = make_test_plan(make_model(seeds=make_seeds() if seeded else ()))
     client = FakeClient(lambda _: Reply("A b c d e. " * 20, "stop"), PLAIN)
     gateway = make_fake_gateway(tmp_path, client)
-    async with gateway.keeping(plan.plan_id):
+    async with gateway.record_replies(plan.plan_id):
         [exemplar] = await generate_cell(plan, replace(make_cell(), hints=hints), gateway)
 
     assert words == len((exemplar.text or "").split())
@@ -324,7 +324,7 @@ async def test_prompts_are_written_as_calls_end_in_the_order_of_the_cells(tmp_pa
 
     cells, client = [make_cell(index=index) for index in range(60)], FakeClient(answer)
     gateway = Counting(client, place_in(tmp_path), HeardProgress(), RunBudget(2))
-    async with gateway.keeping(PLAN.plan_id):
+    async with gateway.record_replies(PLAN.plan_id):
         await gather_or_cancel(generate_cell(PLAN, cell, gateway) for cell in cells)
 
     assert [cell.id for cell in cells] == [request.label for request in client.requests]

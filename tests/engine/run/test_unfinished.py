@@ -52,7 +52,7 @@ class Machine:
         plan_id = plan_job(job, load_packs(SCENARIOS_FOLDER), self.settings.seed).plan_id
         client = FakeClient(lambda _: Reply("a text", "stop"), describe_endpoint(self.settings, job.level))
         gateway = ModelGateway(client, self.settings.replies_place, HeardProgress(), RunBudget(1))
-        async with gateway.keeping(plan_id, HANDLE):
+        async with gateway.record_replies(plan_id, HANDLE):
             await gateway.complete(Request(Prompt("Text:"), 10, 0.8))
         return plan_id
 

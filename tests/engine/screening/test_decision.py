@@ -34,7 +34,7 @@ def decide(request: Request) -> Reply:
 
 async def judge(folder: Path, client: FakeClient, *texts: str, plan: Plan = PLAN) -> list[Any]:
     voting_judge = VotingJudge(make_fake_gateway(folder, client, HeardProgress()), 1)
-    async with voting_judge.gateway.keeping(plan.plan_id):
+    async with voting_judge.gateway.record_replies(plan.plan_id):
         exemplars = [make_exemplar(text, index=index) for index, text in enumerate(texts)]
         return await voting_judge.judge(plan, exemplars, HeardProgress())
 

@@ -43,7 +43,7 @@ def make_gateway(folder: Path, answer: Answer, endpoint: Endpoint = PLAIN) -> tu
 
 
 async def judge(gateway: ModelGateway, *exemplars: Exemplar, model: Model = MODEL) -> list[Exemplar]:
-    async with gateway.keeping("plan-1"):
+    async with gateway.record_replies("plan-1"):
         return await InContextJudge(unplaced(model), gateway).judge(exemplars, [trait.key for trait in model.traits])
 
 
@@ -98,7 +98,7 @@ async def test_without_seeds_of_both_poles_or_odds_there_is_no_judge(
 ) -> None:
     model = make_model(seeds=seeds)
     gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0), endpoint)
-    async with gateway.keeping("plan-1"):
+    async with gateway.record_replies("plan-1"):
         assert {} == await InContextJudge(unplaced(model), gateway).measure_aucs(HeardProgress())
         if endpoint == PLAIN:
             assert [make_exemplar(TEXT)] == await judge(gateway, make_exemplar(TEXT), model=model)
@@ -116,7 +116,7 @@ async def test_auc_counts_how_often_unseen_seeds_are_told_apart(tmp_path: Path) 
         return Reply("", "stop", odds={"good": -1.0 if good else -3.0, "bad": -2.0})
 
     gateway, client = make_gateway(tmp_path, answer)
-    async with gateway.keeping("plan-1"):
+    async with gateway.record_replies("plan-1"):
         plan = unplaced(make_model(make_trait(), make_trait("tone"), seeds=make_seeds()))
         aucs = await InContextJudge(plan, gateway).measure_aucs(HeardProgress())
         placed = replace(plan, axes={"clarity": ReferenceAxis("seeds", np.ones(2))})
@@ -130,7 +130,7 @@ async def test_judge_with_all_the_seeds_that_it_can_be_shown_is_not_measured(tmp
     seeds = tuple(Seed("clarity", f"A text of number {index}.", float(index % 2), str(index)) for index in range(20))
     gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
     model = make_model(seeds=seeds)
-    async with gateway.keeping("plan-1"):
+    async with gateway.record_replies("plan-1"):
         assert {"clarity": ASSUMED_AUC} == await InContextJudge(unplaced(model), gateway).measure_aucs(HeardProgress())
     assert [] == client.requests
     known = (model, make_model(seeds=seeds[1:]), MODEL)

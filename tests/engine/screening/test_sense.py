@@ -52,7 +52,7 @@ def read_fields(request: Request) -> set[str]:
 
 async def judge(folder: Path, client: FakeClient, *texts: str) -> tuple[list[Exemplar], VotingJudge]:
     voting_judge = VotingJudge(make_fake_gateway(folder, client, HeardProgress()), 1)
-    async with voting_judge.gateway.keeping(PLAN.plan_id):
+    async with voting_judge.gateway.record_replies(PLAN.plan_id):
         exemplars = [make_exemplar(text, index=index) for index, text in enumerate(texts)]
         return await voting_judge.judge(PLAN, exemplars, HeardProgress()), voting_judge
 

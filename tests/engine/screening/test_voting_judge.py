@@ -74,7 +74,7 @@ async def judge(
     voting_judge: VotingJudge, *exemplars: Exemplar, progress: HeardProgress | None = None
 ) -> list[Exemplar]:
     voting_judge.trial = JudgeCalibration(JUDGE.name, 0, 0)
-    async with voting_judge.gateway.keeping(PLAN.plan_id):
+    async with voting_judge.gateway.record_replies(PLAN.plan_id):
         return await voting_judge.judge(PLAN, exemplars, progress or HeardProgress())
 
 

@@ -90,8 +90,8 @@ ROWS = (
     Row("it expires", (LIVE,), Manner(seconds=HOUR, ends="expired"), billed=None, batches=2),
     Row("it is late", (LIVE,), Manner(seconds=30 * HOUR), billed=None),
     Row("texts have U+2028", (), Manner(seconds=HOUR, separator=True)),
-    Row("another key's 404", ("no such batch by the key that is set now",), fails=(("look", 404),)),
-    Row("404 for ever", ("After 26 h its calls are asked live", f"{LIVE} 32"), fails=(("look", 404),) * MOST_LOOKS),
+    Row("another key's 404", ("does not have this batch under the current key",), fails=(("look", 404),)),
+    Row("404 for ever", ("After 26 h its calls are made live", f"{LIVE} 32"), fails=(("look", 404),) * MOST_LOOKS),
     Row(
         "no list",
         ("this run's batch was not taken", "has no list of its batches"),

@@ -46,7 +46,7 @@ def test_what_is_set_aside_comes_back_but_for_what_is_spent_and_a_call_that_brok
     run_budget = RunBudget(4, 5.0, budget)
     budget.set_aside(0.7)
     left = budget.left_usd
-    budget.settle(0.7, 0.2)
+    budget.release(0.7, 0.2)
     run_budget.count_unanswered(0.25)
     # Kept replies cost the plan, and not the shared budget.
     run_budget.count(Reply("", "stop", cost_usd=0.4), reused=True)

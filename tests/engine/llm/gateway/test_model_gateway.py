@@ -93,12 +93,12 @@ def make_request(number: int) -> Request:
 
 
 async def ask_once(gateway: ModelGateway, request: Request = REQUEST, label: str = "cell") -> Reply:
-    async with gateway.keeping(PLAN):
+    async with gateway.record_replies(PLAN):
         return await gateway.complete(labelled(label, request))
 
 
 async def ask_many(gateway: ModelGateway, count: int) -> list[Reply | BaseException]:
-    async with gateway.keeping(PLAN):
+    async with gateway.record_replies(PLAN):
         asked = [gateway.complete(labelled(f"cell-{number}", make_request(number))) for number in range(count)]
         return await asyncio.gather(*asked, return_exceptions=True)
 
@@ -112,7 +112,7 @@ def count_kinds(outcomes: Sequence[object]) -> tuple[int, int]:
 async def test_reply_is_asked_for_once_and_counted_each_time(place: DatabaseUrl) -> None:
     client = FakeClient(answer_in_turn(REPLY, Reply("two", "stop")))
     gateway, next_run = make_gateway(client, place), make_gateway(FakeClient(ask_nobody), place)
-    async with gateway.keeping(PLAN):
+    async with gateway.record_replies(PLAN):
         found = [await gateway.complete(labelled("cell", REQUEST)) for _ in range(2)]
     found.append(await ask_once(next_run))
 
@@ -125,7 +125,7 @@ async def test_reply_is_asked_for_once_and_counted_each_time(place: DatabaseUrl)
 
 async def test_reply_is_on_disk_when_it_is_given(place: DatabaseUrl) -> None:
     gateway = make_gateway(FakeClient(lambda _: REPLY), place)
-    async with gateway.keeping(PLAN):
+    async with gateway.record_replies(PLAN):
         await gateway.complete(labelled("cell", REQUEST))
         [[kept]] = run_sql(place, "SELECT reply FROM exemplars_replies")
 
@@ -148,7 +148,7 @@ async def test_whatever_makes_another_reply_is_asked(
     await ask_once(make_gateway(FakeClient(lambda _: REPLY), place))
     client = FakeClient(lambda _: Reply("two", "stop"), endpoint)
     gateway = make_gateway(client, place)
-    async with gateway.keeping(plan):
+    async with gateway.record_replies(plan):
         found = await gateway.complete(labelled(label, request_))
 
     assert (text, text == "two") == (found.text, bool(client.requests))
@@ -219,7 +219,7 @@ async def test_answer_that_cannot_be_read_is_asked_three_times_again_where_other
 ) -> None:
     client = FakeClient(answer_in_turn(REPLY, *[MalformedAnswerError("no choices")] * spoiled, REPLY))
     gateway = make_gateway(client, place)
-    async with gateway.keeping(PLAN):
+    async with gateway.record_replies(PLAN):
         await gateway.complete(labelled("first", REQUEST))
         [found] = await asyncio.gather(gateway.complete(labelled("second", REQUEST)), return_exceptions=True)
 
@@ -270,7 +270,7 @@ async def test_provider_that_refuses_every_request_ends_the_run(
 async def test_refused_schema_is_asked_for_in_words_and_remembered(place: DatabaseUrl) -> None:
     client = FakeClient(lambda request: RequestRefusedError("no response_format") if request.schema else REPLY)
     gateway = make_gateway(client, place)
-    async with gateway.keeping(PLAN):
+    async with gateway.record_replies(PLAN):
         assert [REPLY, REPLY] == [await gateway.complete(labelled(label, STRICT)) for label in ("cell", "two")]
 
     assert [TEXT_SCHEMA, None, None] == [request.schema for request in client.requests]
@@ -340,7 +340,7 @@ async def test_each_call_counts_at_what_it_can_have_cost(
 
 async def test_what_earlier_runs_of_the_plan_spent_counts_whenever_it_is_asked_for(place: DatabaseUrl) -> None:
     earlier, _ = make_priced(place, 1.0)
-    async with earlier.keeping(PLAN):
+    async with earlier.record_replies(PLAN):
         for number in (10, 11):
             await earlier.complete(labelled(f"cell-{number}", make_request(number)))
     with ReplyStore(place, PLAN) as dead:
@@ -406,7 +406,7 @@ async def ask_together(gateway: ModelGateway) -> None:
 async def test_calls_in_flight_are_kept_where_another_ends_the_run(place: DatabaseUrl) -> None:
     gateway = make_gateway(HeldClient(8, first=CredentialsError("no key")), place, 8)
     with pytest.raises(CredentialsError):
-        async with asyncio.timeout(SECONDS), gateway.keeping(PLAN):
+        async with asyncio.timeout(SECONDS), gateway.record_replies(PLAN):
             await ask_together(gateway)
     again = await ask_many(make_gateway(FakeClient(ask_nobody), place), 8)
 
@@ -417,7 +417,7 @@ async def test_calls_in_flight_are_kept_where_another_ends_the_run(place: Databa
 async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(place: DatabaseUrl) -> None:
     client = HeldClient(8, seconds=3600)
     gateway = make_gateway(client, place, 8)
-    async with asyncio.timeout(SECONDS), gateway.keeping(PLAN):
+    async with asyncio.timeout(SECONDS), gateway.record_replies(PLAN):
         asking = asyncio.create_task(ask_together(gateway))
         await client.full.wait()
         asking.cancel()
@@ -454,7 +454,7 @@ async def test_call_that_is_tried_again_says_when_that_is_and_what_it_is_about(
     with caplog.at_level("INFO", "exemplars.calls"):
         await ask_once(make_gateway(client, place, wait_seconds=0.0), label="clarity/0/positive/0")
 
-    assert "Try 1 of clarity/0/positive/0 failed, the next comes in" in caplog.messages[0]
+    assert "Attempt 1 of clarity/0/positive/0 failed, the next starts in" in caplog.messages[0]
     told = [(vars(record)["attempt"], vars(record)["wait_seconds"]) for record in caplog.records]
     assert [(1, 0.0), (2, 0.15)] == told
     assert {"model": "openai/test", "error": "RateLimitedError"}.items() <= vars(caplog.records[0]).items()

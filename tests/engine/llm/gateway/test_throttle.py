@@ -167,7 +167,7 @@ def test_circuit_opens_where_nothing_is_answered_and_closes_with_the_first_reply
     throttle.take_reply(0.2)
 
     assert (True, False) == (was_open, throttle.is_open)
-    assert notices[0].startswith("openai/test does not answer. Nothing else")
+    assert notices[0].startswith("openai/test does not answer. No other call")
     assert "for 300 s at most" in notices[0]
     assert ["The provider answers again"] == notices[1:]
 

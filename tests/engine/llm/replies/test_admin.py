@@ -75,7 +75,7 @@ def test_replies_of_another_embedded_model_do_not_count(place: DatabaseUrl) -> N
     async def keep_all() -> None:
         with ReplyStore(place, "plan", HANDLE) as kept:
             for key, asked in (("hosted", None), ("one", "a"), ("two", "b"), ("three", "b")):
-                await kept.keep(key, Reply("one", "stop"), asked=asked)
+                await kept.keep(key, Reply("one", "stop"), identity=asked)
 
     asyncio.run(keep_all())
 
