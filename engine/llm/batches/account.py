@@ -14,7 +14,7 @@ from engine.llm.embedded.embedded_models import is_embedded
 
 Form = Literal["openai", "anthropic"]
 FORMS: dict[str, Form] = {"openai": "openai", "azure": "openai", "anthropic": "anthropic"}
-# The environment variables in which litellm looks for a key, in its order.
+# The environment variables that litellm searches for a key, in its order.
 KEY_VARIABLES = {
     "openai": ("OPENAI_API_KEY",),
     "azure": ("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"),

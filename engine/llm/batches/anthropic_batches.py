@@ -13,7 +13,7 @@ from engine.llm.client.batch_client import BETA
 # An unconfirmed create was accepted at most so long before or after it was sent: clocks differ, uploads take time.
 BEFORE_SECONDS, AFTER_SECONDS = 600, 3600
 PART_BYTES = 1 << 20
-# The kinds of error for which a retry does not help (Anthropic's page on errors).
+# Permanent kinds of error, not worth a retry (Anthropic's page on errors).
 LASTING = ("invalid_request", "authentication", "billing", "permission", "not_found", "request_too_large")
 REFUSED = 400
 

@@ -38,11 +38,12 @@ T = TypeVar("T")
 
 # The time until the first poll of a batch, and the maximum of the growing time between polls.
 FIRST_POLL_SECONDS, MOST_POLL_SECONDS = 60.0, 900.0
-# Maximum times until a create ends, and until the list shows its batch; the guide says what a slower list could cost.
+# Maximum times until a create ends, and until the list shows its batch; the guide names the risk of a slower list.
 CREATE_SECONDS, LAG_SECONDS = 540.0, 600.0
 # Maximum time from a complete batch to its file of answers.
 FILE_SECONDS = 900.0
-# Providers promise 24 hours. After the first time a batch is cancelled; at the latest after the second it is read.
+# Providers promise 24 hours. After MOST_SECONDS a batch is cancelled. Its answers are read when it has ended, at the
+# latest CANCELLING_SECONDS later.
 MOST_SECONDS, CANCELLING_SECONDS = 26 * 3600.0, 3600.0
 BUSY = f"Another process is collecting, or was killed less than {LEASE_SECONDS:g} s ago. This process waits for it"
 LEFT_OUT = "The provider's batch ended without a reply to some of its calls"

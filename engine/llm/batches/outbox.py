@@ -237,7 +237,7 @@ class Outbox(Database):
         return self.change(act)
 
     def find_runs(self, /, **named: str) -> list[BatchRun]:
-        """Return the waiting runs whose columns have the given values, the oldest first."""
+        """Return the waiting runs with the given values of columns, the oldest first."""
         statement = _find_runs(named)
         return self.read(lambda connection: [_make_run(row) for row in connection.execute(statement, named).mappings()])
 
@@ -264,7 +264,7 @@ class Outbox(Database):
         self.change(lambda connection: connection.execute(HAND_OVER, {"old": old, "new": new}))
 
     def list_batches(self) -> list[BatchRow]:
-        """Return the open batches and those that ended in the last seven days, the oldest first."""
+        """Return the open batches and the batches that ended in the last seven days, the oldest first."""
         return self.read(lambda connection: [BatchRow(**row) for row in connection.execute(LIST_BATCHES).mappings()])
 
     def cancel(self, batch: str) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Anthropic's header for beta features; in the body of a batch call it is a field of this name.
 BETA = "anthropic-beta"
-# The API key of a client whose headers contain the real one.
+# The API key of a client with the real key in its headers.
 NO_KEY = "none"
 
 

@@ -56,8 +56,8 @@ class LitellmClient:
         self._marks_cached = "claude" in endpoint.model.lower()
         self._efforts = self._read_efforts() if endpoint.style == "chat" and not endpoint.decides else None
         self.endpoint = replace(endpoint, thinks=self._efforts is not None)
-        # Without its wrappers, a third of litellm's CPU time: they feed callbacks and look up the price of each reply,
-        # which nobody uses (docs/decisions/008-replies.md).
+        # Without litellm's wrappers, which take a third of its CPU time: they feed callbacks and look up the price of
+        # each reply, and we use neither (docs/decisions/008-replies.md).
         self._acompletion = inspect.unwrap(self._litellm.acompletion)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._plain: AsyncOpenAI | None = None
@@ -284,7 +284,7 @@ def import_litellm() -> Any:
             # Otherwise the first call imports it.
             importlib.import_module("litellm.proxy.openai_files_endpoints.common_utils")
 
-    # openai's client warns on stderr, with the reply in the warning, of fields that are not of their type.
+    # openai's client warns on stderr of fields with a wrong type, and the warning contains the reply.
     warnings.filterwarnings("ignore", message="Pydantic serializer warnings", category=UserWarning)
     litellm.suppress_debug_info = True
     litellm.telemetry = False

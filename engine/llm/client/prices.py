@@ -122,7 +122,7 @@ def _find_entry(model: str) -> Mapping[str, Any] | None:
     provider, _, bare = model.partition("/")
     entry: Mapping[str, Any] | None = prices.get(model)
     if entry is None and bare in prices:
-        # The provider or one of its parts, such as ``bedrock_converse`` for ``bedrock``.
+        # The provider or a part of it, such as ``bedrock_converse`` for ``bedrock``.
         listed = str(prices[bare].get("litellm_provider"))
         if listed == provider or listed.startswith((f"{provider}_", f"{provider}-")):
             entry = prices[bare]

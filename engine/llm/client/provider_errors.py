@@ -247,7 +247,7 @@ def _find_status(error: Exception) -> int | None:
 
 
 def _is_caused_by(error: Exception, *kinds: type[Exception], exactly: bool = False) -> bool:
-    """Return whether a cause of an error has one of these types; ``exactly`` excludes their subclasses."""
+    """Return whether a cause of an error has a type in ``kinds``; ``exactly`` excludes subclasses."""
     return any(type(cause) in kinds if exactly else isinstance(cause, kinds) for cause in _walk_causes(error))
 
 

@@ -14,7 +14,7 @@ from engine.settings import Style
 REFUSED = "content_filter"
 # Thoughts count toward max_tokens. litellm gives Anthropic's models budgets of 1,024, 2,048 and 4,096 tokens, and
 # max_tokens must be larger (its constants, 1.110); OpenAI's models have no budget. A high ceiling costs nothing, and
-# models that think even when told not to need one too.
+# models that think even with thinking off need one too.
 THINKING_TOKENS: Mapping[Thinking, int] = {"none": 2048, "low": 4096, "medium": 8192, "high": 16384}
 
 

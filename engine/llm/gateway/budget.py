@@ -19,7 +19,7 @@ from engine.text.formatting import count_noun
 
 # Tokens around the messages: roles, separators, text around a schema. OpenAI counts 3 a message and 3 a reply.
 WRAPPING_TOKENS = 400
-# Number of pending cells for each possible call in flight: some cells wait for a retry, and must not block the others.
+# Number of pending cells for each possible call in flight: some cells wait for a retry, and must not block other cells.
 CELLS_PER_CALL = 8
 
 

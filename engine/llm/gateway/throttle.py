@@ -111,7 +111,7 @@ class AdaptiveThrottle:
             self._admit_waiting()
 
     def take_failure(self, error: RetryableProviderError, call: object) -> None:
-        """Count a failed attempt at a call whose error may be temporary.
+        """Count an attempt at a call that failed with a possibly temporary error.
 
         Args:
             call: an object that identifies the call.

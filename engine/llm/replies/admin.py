@@ -68,7 +68,7 @@ class CachedPlan:
 
 
 def count_kept_replies(place: DatabaseUrl, plan_id: str, identity: str) -> int:
-    """Count the kept replies of one plan, without those of other embedded models; return 0 if they cannot be read.
+    """Count the kept replies of one plan, excluding other embedded models; return 0 if they cannot be read.
 
     Args:
         identity: the identity of the current endpoint.

@@ -115,7 +115,7 @@ Outcome = str | Refused | None
 
 
 def find_alive() -> float:
-    """Return the time of the oldest heartbeat with which a session counts as live, in seconds since 1970."""
+    """Return the minimum heartbeat time of a live session, in seconds since 1970."""
     return time.time() - DEAD_SECONDS
 
 
@@ -148,7 +148,7 @@ def apply_changes(connection: Connection, changes: Sequence[Change]) -> list[Out
 
 
 def _begin(connection: Connection, started: Sequence[CallStarted], limit: SharedLimit | None) -> dict[Change, Outcome]:
-    """Record the calls that fit into their limit, and return the others with their refusals."""
+    """Record the calls that fit into their limit, and return the refused calls with their refusals."""
     fitting, refused = list(started), dict[Change, Outcome]()
     if limit is not None:
         if connection.dialect.name == "postgresql":

@@ -4,7 +4,7 @@
 LAST_TABLE = "exemplars_collector"
 # In SQL that both databases accept.
 TABLES = (
-    # The first reply to a request is kept. ``identity`` is that of the embedded model that gave it; null: a hosted one.
+    # The first reply to a request is kept. ``identity`` names the embedded model that gave it; null: a hosted one.
     """
     CREATE TABLE IF NOT EXISTS exemplars_replies (
         plan_id TEXT NOT NULL,
