@@ -1,4 +1,4 @@
-"""Both databases: what is promised of kept replies holds on SQLite and on PostgreSQL."""
+"""Both databases: the guarantees for kept replies hold on SQLite and on PostgreSQL."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from engine.settings import DatabaseUrl
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseUrl:
-    """A database of this test's own, in which there is nothing as yet."""
+    """An empty database for one test."""
     if request.param == "postgresql":
         return SecretStr(request.getfixturevalue("postgres").make_database())
     return place_in(tmp_path / "cache")

@@ -1,4 +1,4 @@
-"""What a pass does with lines that wait and batches that are out, whatever the provider says; no line is sent twice."""
+"""A pass handles waiting lines and open batches, for every answer of the provider; no line is sent twice."""
 
 import hashlib
 import time
@@ -65,7 +65,7 @@ class Site:
         return dict(count_lines(self.outbox, plan_id))
 
     def read(self, plan_id: str = "plan-1") -> tuple[int, float, UnconfirmedCalls]:
-        """How many replies are kept, what they cost, and what is lost."""
+        """Return the number of kept replies, their cost, and the unconfirmed calls."""
         with ReplyStore(self.place, plan_id) as kept:
             count = run_sql(self.place, "SELECT count(*) FROM exemplars_replies WHERE plan_id = :p", p=plan_id)[0][0]
             return count, round(kept.kept_usd, 9), kept.lost
@@ -132,7 +132,7 @@ async def test_lines_without_a_reply_wait_once_more_or_are_asked_live(site: Site
     assert (1, 2) == (told.sent, told.kept)
     lines = site.outbox.list_lines("plan-1")
     assert ["live", "sent", "sent"] == [lines[key][0] for key in ("key 2", "key 1", "key 4")]
-    # Of the reply that tells no tokens the bound is what it cost; the call of what is asked live is dropped.
+    # A reply without token counts costs its ceiling; the recorded call of a line for live calls is dropped.
     assert ((2, 0.001 + BOUND_USD, UnconfirmedCalls()), [(False, 2), (True, 2)]) == (site.read(), site.count_calls())
     assert {2, 5} == {row.lines for row in site.batches}
     site.provider.end()

@@ -30,7 +30,7 @@ LIMIT = SharedLimit("backfill-1", 1000.0)
 RUNS = 2
 MOST_PASSES = 12
 PRICE = Price(1e-6, 2e-6)
-# Of each reply of the server.
+# The token counts of each reply of the server.
 COST_USD = PRICE.cost(PROMPT_TOKENS, COMPLETION_TOKENS)
 CLAUDE = replace(PLACE, form="anthropic", model="anthropic/claude-sonnet-4-5", price=PRICE)
 GPT = replace(PLACE, price=PRICE)

@@ -1,4 +1,4 @@
-"""Lines count from the moment they are queued, each is queued once, and what no run waits for is dropped."""
+"""Lines count from the moment they are queued, each is queued once, and lines that no run waits for are dropped."""
 
 import asyncio
 import hashlib
@@ -54,7 +54,7 @@ def test_line_is_queued_once_and_the_runs_row_comes_back_whole(place: DatabaseUr
         assert found.queued_at
         assert replace(run, inputs=b"", queued_at=found.queued_at, waits=4) == found
         assert [] == outbox.find_runs(plan_id="plan-1", handle="u22a8.other")
-        # It goes on from what it was first planned from.
+        # The run resumes from the inputs of its first plan.
         outbox.queue(replace(found, inputs=b"other"), PRICED, [], math.inf, None)
         assert run.inputs == outbox.read_inputs(run.run_id)
         assert [found.run_id] == [each.run_id for each in list_awaited(place, HANDLE)]
@@ -103,7 +103,7 @@ def test_run_that_ends_drops_what_is_not_sent_and_leaves_what_is(place: Database
         )
         # That of a line that has ended with a reply stays, as any call's.
         assert 4 == count_calls(place)
-        # A new run of the plan finds the line that is out, and adds the others.
+        # A new run of the plan finds the open line, and adds the missing ones.
         assert 2 == queue(outbox, 3)
         set_state(place, "key 0", "done")
         assert ["run of plan-2"] == list_ready(outbox)

@@ -1,4 +1,4 @@
-"""What litellm sends of a request, and what comes of an answer, however the provider puts it.
+"""litellm's requests on the wire, and the replies made from the answers, in each provider's form.
 
 Marks for a cache, room for thoughts; texts and tokens, their cost, and a sentence where they cannot be read.
 """
@@ -70,7 +70,7 @@ async def send(url: str, model: str, request: Request, price: Price | None = Non
 
 @dataclass
 class Both:
-    """A server that answers like OpenAI and like Anthropic, and keeps what it was sent."""
+    """A server that answers like OpenAI and like Anthropic, and stores the requests."""
 
     url: str
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -128,7 +128,7 @@ async def test_run_that_ends_closes_nothing_that_another_of_the_process_opens_or
     assert ["Yes."] * 4 == [reply.text for reply in await asyncio.gather(*others)]
 
 
-# What many requests have in common is marked for Claude, which keeps only what is marked, and for nobody else.
+# The common part of many requests is marked for Claude, which caches only marked parts, and for no other model.
 MARK = {"type": "ephemeral"}
 USER = "Length: 10 to 20 words\nClarity: Clear"
 ALONE = Prompt(USER, "You write.")
@@ -153,7 +153,7 @@ async def test_last_turn_else_the_system_message_is_marked_for_claude_and_nothin
     assert [{"role": role, "content": text} for role, text in prompt.messages] == other["messages"]
 
 
-# Of one that thinks by itself the least is asked; what has no thoughts is asked as ever.
+# A model that thinks by default gets the minimum effort; a model without thoughts gets the usual request.
 @pytest.mark.parametrize(
     ("model", "thinking", "effort", "temperature"),
     [

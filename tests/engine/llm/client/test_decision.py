@@ -1,4 +1,4 @@
-"""A decision is asked in the form of its provider, and what comes of it is a vote: by a stub of both forms alone."""
+"""A decision is requested in its provider's form and becomes a vote; tested only by a stub of both forms."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ AWAY: Any = object()
 
 
 def answer(model: str, sense: float = 0.25, refused: bool = False, tokens: int = 100, **fields: Any) -> Any:
-    """A body in the model's form; ``fields`` are those of the choice."""
+    """Return a body in the model's form, with the given fields of the choice."""
     form = {"model": "jev-1", "state" if model == SYSTEM_ONE else "input": ""}
     body = wrap_decision(form, {"answer": "Clear", "sense": "no"})
     answers, (choice, other) = body["answers"], ("answer", "sense") if model == SYSTEM_ONE else (0, 1)
@@ -71,7 +71,7 @@ def answer(model: str, sense: float = 0.25, refused: bool = False, tokens: int =
 
 
 async def ask(model: str, body: Any, status: int = 200, price: Price | None = PRICE) -> tuple[Reply, list[Any]]:
-    """The reply, and what was sent where."""
+    """Return the reply, and the request with its address."""
     sent = []
 
     async def respond(request: HttpRequest) -> Response:

@@ -1,4 +1,4 @@
-"""Prices are those of litellm's own list, and a model that is not on it has none."""
+"""Prices come from litellm's list, and a model that is not on it has none."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_price_is_the_one_that_litellm_counts_by(name: str) -> None:
     ) == find_price(name)
 
 
-# Of another provider, of no name, of something else, and of half a price.
+# Models with another provider, without a name, of another kind, and with half a price.
 @pytest.mark.parametrize("name", ["anthropic/gpt-4.1", "", "openai/text-embedding-9", "github_copilot/gpt-4o"])
 def test_model_that_is_not_on_the_list_with_both_prices_has_none(name: str) -> None:
     assert find_price(name) is None

@@ -1,4 +1,4 @@
-"""Everything that a provider does wrong is told apart by its type, through litellm, against a real server."""
+"""Each failure of a provider has its own error type, through litellm, against a real server."""
 
 import socket
 from collections.abc import Iterator
@@ -29,11 +29,11 @@ from engine.llm.client.prices import find_price
 from engine.llm.client.provider_errors import _is_flagged, _may_be_billed, parse_retry_after
 from engine.llm.client.request import REFUSED, Endpoint, Reply
 
-# Of a fault that does not answer; the others have all the time that a busy machine takes.
+# The timeout for a fault without an answer; other faults have as much time as a busy machine needs.
 TIMEOUT_SECONDS = 1.0
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
-# The type, whether the call may have been billed, and what the message says.
+# The type, whether the call may have been billed, and a part of the message.
 RAISED: dict[Fault, tuple[type[ProviderError], bool, str]] = {
     "limited": (RateLimitedError, False, "limits the rate"),
     "limited_seconds": (RateLimitedError, False, "limits the rate"),
@@ -131,7 +131,7 @@ def test_name_without_a_known_provider_is_told() -> None:
     ("status", "body", "billed", "flagged"),
     [
         (503, None, False, False),
-        # A gateway that gave up waiting may bill what was worked on.
+        # A gateway that gave up waiting may bill the unfinished work.
         (504, None, True, False),
         # A flagged prompt is no wrong key.
         (403, {"error": {"code": 403, "metadata": {"reasons": ["violence"], "flagged_input": "…"}}}, False, True),

@@ -1,4 +1,4 @@
-"""Redacting: a secret in every spelling that it may come in, and all that must be left alone."""
+"""Redaction of a secret in each of its spellings, and texts that must stay unchanged."""
 
 import html
 import json

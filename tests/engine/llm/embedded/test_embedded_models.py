@@ -1,4 +1,4 @@
-"""Which file an embedded model's name means, how it is asked, and what is said where there is none or it is no use."""
+"""The file and the style of an embedded model's name, and the message if the file is missing or useless."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""The budget is never overdrawn, whoever asks, and who waits for room is let in as soon as there is some."""
+"""The budget is never overdrawn by any caller, and a waiting call is admitted as soon as there is room."""
 
 import asyncio
 from fractions import Fraction
@@ -55,7 +55,7 @@ def test_what_is_set_aside_comes_back_but_for_what_is_spent_and_a_call_that_brok
     assert 0.4 == run_budget.cost_usd
 
 
-# Thousandths of a dollar, none of which a float is: their sums reach limits exactly, but for the last bits.
+# Thousandths of a dollar, which no float represents: their sums reach limits exactly, except for the last bits.
 USD = st.integers(1, 30).map(lambda thousandths: thousandths / 1000)
 
 

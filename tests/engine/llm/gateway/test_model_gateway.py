@@ -1,4 +1,4 @@
-"""Asking keeps every reply, asks again where that can help, and stays within the limits of the run."""
+"""The gateway stores every reply, retries if that can help, and stays within the limits of the run."""
 
 import asyncio
 import itertools
@@ -47,7 +47,7 @@ REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01
 PLAN = "plan-1"
 # At this price a call of 100 tokens can cost a cent, whatever its prompt.
 PRICED = replace(CHAT, price=Price(input_usd=0.0, output_usd=1e-4))
-# Of a machine that is as slow as can be.
+# Enough for the slowest machine.
 SECONDS = 60
 
 
@@ -69,7 +69,7 @@ def make_gateway(client: FakeClient, place: DatabaseUrl, concurrency: int = 4, *
 def make_priced(
     place: DatabaseUrl, max_cost_usd: float, answer: Answer | None = None, concurrency: int = 1
 ) -> tuple[ModelGateway, FakeClient]:
-    """A gateway whose calls cost a cent each, if not told otherwise."""
+    """Return a gateway with a price of a cent for each call by default."""
     client = FakeClient(answer or answer_each(), PRICED)
     return make_gateway(client, place, budget=RunBudget(concurrency, max_cost_usd)), client
 
@@ -374,7 +374,7 @@ async def test_two_models_share_one_budget_and_the_calls_in_flight(place: Databa
 
 
 class Listening:
-    """A rate limiter that lets every call through and keeps what it was told."""
+    """A rate limiter that admits every call and records its arguments."""
 
     def __init__(self) -> None:
         self.entered: list[int] = []
@@ -421,7 +421,7 @@ async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(place:
         asking = asyncio.create_task(ask_together(gateway))
         await client.full.wait()
         asking.cancel()
-        # As long as they are given where another's error ends the run, less a while.
+        # Slightly less than the time that calls have after the error of another call ends the run.
         await asyncio.wait([asking], timeout=0.9 * ENDING_SECONDS)
         assert asking.cancelled()
 

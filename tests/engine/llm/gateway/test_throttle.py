@@ -1,4 +1,4 @@
-"""The throttle follows what the provider can take, and waits for one that answers nobody, by a clock of the tests."""
+"""The throttle follows the provider's capacity, and waits for a silent provider; the tests control the clock."""
 
 import asyncio
 import heapq
@@ -84,7 +84,7 @@ def test_one_refusal_in_five_at_any_load_does_not_slow_down() -> None:
     simulated.run(60)
 
     assert throttle.window > 24
-    # 32 workers, of whose time 98 % is in replies of .2 s.
+    # 32 workers, with 98 % of their time in replies of .2 s.
     assert simulated.replies > 0.85 * 60 / REPLY_SECONDS * 32 * 0.98
 
 

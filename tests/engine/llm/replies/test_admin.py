@@ -28,7 +28,7 @@ from engine.llm.replies.replies import ReplyStore
 from engine.settings import DatabaseUrl
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
-# More days than lie between that moment and any on which the tests run.
+# More days than between that moment and any run of the tests.
 ANY_DAYS = 100_000
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.kitchen"
 

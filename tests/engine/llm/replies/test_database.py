@@ -1,4 +1,4 @@
-"""A database that is away or damaged ends what uses it with what to do; a limit that many share is one sum."""
+"""An unreachable or damaged database ends its users with a remedy; a limit that many share is one sum."""
 
 import asyncio
 from contextlib import closing
@@ -74,7 +74,7 @@ async def test_limit_that_openings_share_is_never_passed_and_what_calls_give_bac
         await one.keep("a", Reply("one", "stop", cost_usd=0.2), first)
         await other.drop(await waiting)
         other.abandon(second)
-        # What was paid and what was lost are 0.7: nothing is in flight any more that could make room.
+        # Paid and lost calls sum up to 0.7: no call in flight could release money.
         with pytest.raises(SharedBudgetError, match=r"limit of \$1 is reached: \$0\.7000"):
             await one.begin(0.4, LIMIT)
         assert await one.begin(0.3, LIMIT)

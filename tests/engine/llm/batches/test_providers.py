@@ -1,4 +1,4 @@
-"""The wires against a server of batches: what they send, what they make of each way that a batch can go."""
+"""Batch providers against a server of batches: their requests, and their results for each course of a batch."""
 
 import hashlib
 from collections import Counter
@@ -64,25 +64,25 @@ async def write_lines(server: BatchServer, model: str = GPT, count: int = 4) -> 
 
 @asynccontextmanager
 async def opened(server: BatchServer, model: str = GPT, key: str = SECRET) -> AsyncIterator[BatchProvider]:
-    wire = open_provider(find_account(replace(place_of(server, model), api_key=key)), key)
+    provider = open_provider(find_account(replace(place_of(server, model), api_key=key)), key)
     try:
-        yield wire
+        yield provider
     finally:
-        await wire.close()
+        await provider.close()
 
 
-async def submit(wire: BatchProvider, lines: list[Line], key: str = "key") -> str:
-    return await wire.create(key, await wire.upload(key, lines), lines)
+async def submit(provider: BatchProvider, lines: list[Line], key: str = "key") -> str:
+    return await provider.create(key, await provider.upload(key, lines), lines)
 
 
 async def finish(server: BatchServer, model: str, manner: Manner, count: int = 12) -> list[Answer]:
     """The answers of a batch that has ended."""
     server.manner = manner
-    async with opened(server, model) as wire:
-        number = await submit(wire, await write_lines(server, model, count))
+    async with opened(server, model) as provider:
+        number = await submit(provider, await write_lines(server, model, count))
         server.advance(manner.seconds)
-        assert "ended" == (await wire.look(number)).state
-        return [answer async for answer in wire.read(number)]
+        assert "ended" == (await provider.look(number)).state
+        return [answer async for answer in provider.read(number)]
 
 
 @pytest.mark.parametrize(
@@ -110,23 +110,23 @@ async def test_line_is_what_a_live_call_sends_and_its_answer_is_read_as_that_of_
 
     assert sent == {name: part for name, part in body.items() if name != BETA}
     assert (BETA in body) == ("output_format" in body)
-    async with opened(server, model) as wire:
-        number = await submit(wire, [Line("a" * 64, body)])
+    async with opened(server, model) as provider:
+        number = await submit(provider, [Line("a" * 64, body)])
         server.advance(60)
-        (answer,) = [answer async for answer in wire.read(number)]
+        (answer,) = [answer async for answer in provider.read(number)]
     assert answer.reply is not None
     assert expected == replace(answer.reply, cost_usd=None)
 
 
 @EACH
 async def test_batch_works_ends_and_is_billed_at_its_price(server: BatchServer, model: str) -> None:
-    async with opened(server, model) as wire:
+    async with opened(server, model) as provider:
         lines = await write_lines(server, model)
-        number = await submit(wire, lines)
-        states = [(await wire.look(number)).state]
+        number = await submit(provider, lines)
+        states = [(await provider.look(number)).state]
         server.advance(60)
-        ended = await wire.look(number)
-        answers = [answer async for answer in wire.read(number)]
+        ended = await provider.look(number)
+        answers = [answer async for answer in provider.read(number)]
 
     assert ["works", "ended", "4 of 4 answered"] == [*states, ended.state, ended.message]
     assert Counter(line.custom_id for line in lines) == server.billed == Counter(each.custom_id for each in answers)
@@ -153,10 +153,10 @@ async def test_batch_works_ends_and_is_billed_at_its_price(server: BatchServer, 
 async def test_create_that_fails_says_whether_it_may_be_accepted_and_is_never_sent_twice(
     server: BatchServer, model: str, outcome: Outcome, kind: type[ProviderError], maybe: bool
 ) -> None:
-    async with opened(server, model) as wire:
+    async with opened(server, model) as provider:
         server.fail("create", outcome)
         with pytest.raises(kind) as raised:
-            await submit(wire, await write_lines(server, model))
+            await submit(provider, await write_lines(server, model))
 
     assert maybe is raised.value.maybe_billed
     assert [1, int(outcome in ("lost", "cut"))] == [server.asked["create"], server.accepted.total()]
@@ -165,32 +165,32 @@ async def test_create_that_fails_says_whether_it_may_be_accepted_and_is_never_se
 @EACH
 async def test_server_that_is_not_there_has_accepted_nothing(server: BatchServer, model: str) -> None:
     endpoint = replace(place_of(server, model), api_base=f"http://127.0.0.1:{find_free_port()}/v1")
-    wire = open_provider(find_account(endpoint), SECRET)
+    provider = open_provider(find_account(endpoint), SECRET)
     with pytest.raises(ProviderUnavailableError) as raised:
-        await wire.create("key", "file", await write_lines(server, model))
-    await wire.close()
+        await provider.create("key", "file", await write_lines(server, model))
+    await provider.close()
 
     assert not raised.value.maybe_billed
 
 
 @EACH
 async def test_provider_without_a_list_is_refused_before_anything_is_created(server: BatchServer, model: str) -> None:
-    async with opened(server, model) as wire:
+    async with opened(server, model) as provider:
         server.fail("list", 404)
         with pytest.raises(RequestRefusedError, match="has no list of its batches") as raised:
-            await submit(wire, await write_lines(server, model))
+            await submit(provider, await write_lines(server, model))
 
     assert (False, 0) == (raised.value.maybe_billed, server.asked["create"])
 
 
 @pytest.mark.parametrize("model", [GPT, AZURE])
 async def test_upload_that_fails_says_so(server: BatchServer, model: str) -> None:
-    async with opened(server, model) as wire:
+    async with opened(server, model) as provider:
         server.fail("upload", 503, "dropped")
         for _ in range(2):
             with pytest.raises(ProviderUnavailableError):
-                await wire.upload("key", await write_lines(server, model))
-        assert await wire.upload("key", await write_lines(server, model))
+                await provider.upload("key", await write_lines(server, model))
+        assert await provider.upload("key", await write_lines(server, model))
     assert ["key.jsonl"] == [name for _, name, _ in server.files.values()]
 
 
@@ -199,43 +199,43 @@ async def test_lost_create_is_found_by_its_key_on_whichever_page_once_the_list_s
     server: BatchServer, model: str
 ) -> None:
     server.manner = Manner(list_lag=300)
-    async with opened(server, model) as wire:
+    async with opened(server, model) as provider:
         lines = await write_lines(server, model)
         server.fail("create", "lost")
         with pytest.raises(ProviderUnavailableError):
-            await submit(wire, lines)
+            await submit(provider, lines)
         (number,) = server.batches
         for other in range(250):
             server.batches[f"o{other}"] = replace(server.batches[number], id=f"o{other}", told={}, manner=Manner())
 
-        assert await wire.find("key", server.clock(), [], []) is None
+        assert await provider.find("key", server.clock(), [], []) is None
         server.advance(300)
-        assert number == await wire.find("key", server.clock(), [], [])
-        assert await wire.find("key", server.clock(), [], [number]) is None
+        assert number == await provider.find("key", server.clock(), [], [])
+        assert await provider.find("key", server.clock(), [], [number]) is None
         server.fail("list", 500)
         with pytest.raises(ProviderUnavailableError):
-            await wire.find("key", server.clock(), [], [])
+            await provider.find("key", server.clock(), [], [])
 
 
 async def test_lost_create_of_claude_is_found_by_time_and_count_and_known_by_its_results(server: BatchServer) -> None:
-    async with opened(server, CLAUDE) as wire:
+    async with opened(server, CLAUDE) as provider:
         lines = await write_lines(server, CLAUDE)
         ids = [line.custom_id for line in lines]
         tried_at = server.clock()
         server.fail("create", "lost")
         with pytest.raises(ProviderUnavailableError):
-            await submit(wire, lines)
+            await submit(provider, lines)
         (number,) = server.batches
         for other, (created, count) in {"late": (9999, 4), "fewer": (0, 3), "others": (0, 4)}.items():
             told = {f"{other}{line}": lines[0].body for line in range(count)}
             server.batches[other] = replace(server.batches[number], id=other, lines=told, created=tried_at + created)
 
         with pytest.raises(ProviderUnavailableError, match="can be compared when it has ended"):
-            await wire.find("key", tried_at, ids, [])
+            await provider.find("key", tried_at, ids, [])
         server.advance(60)
-        assert number == await wire.find("key", tried_at, ids, [])
-        assert await wire.find("key", tried_at, ids, [number]) is None
-        assert await wire.find("key", tried_at - 99999, ids, []) is None
+        assert number == await provider.find("key", tried_at, ids, [])
+        assert await provider.find("key", tried_at, ids, [number]) is None
+        assert await provider.find("key", tried_at - 99999, ids, []) is None
 
 
 @EACH
@@ -280,13 +280,13 @@ async def test_refused_prompt_is_a_reply_where_it_is_one_live_and_else_does_not_
 
 @EACH
 async def test_cancelled_batch_gives_what_was_answered_until_then(server: BatchServer, model: str) -> None:
-    async with opened(server, model) as wire:
-        number = await submit(wire, await write_lines(server, model, 12))
-        await wire.cancel(number)
-        state = (await wire.look(number)).state
-        answers = [answer async for answer in wire.read(number)]
+    async with opened(server, model) as provider:
+        number = await submit(provider, await write_lines(server, model, 12))
+        await provider.cancel(number)
+        state = (await provider.look(number)).state
+        answers = [answer async for answer in provider.read(number)]
         with pytest.raises(ProviderError):
-            await wire.cancel(number)
+            await provider.cancel(number)
 
     assert ("ended", 7, 7) == (state, len(answers), server.billed.total())
 
@@ -296,12 +296,12 @@ async def test_batch_that_is_complete_has_nothing_to_read_until_its_file_is_ther
     server: BatchServer, few_counts: bool
 ) -> None:
     server.manner = Manner(late_file=120, empty_ids=True, few_counts=few_counts)
-    async with opened(server) as wire:
-        number = await submit(wire, await write_lines(server))
+    async with opened(server) as provider:
+        number = await submit(provider, await write_lines(server))
         server.advance(60)
-        early, answers = await wire.look(number), [answer async for answer in wire.read(number)]
+        early, answers = await provider.look(number), [answer async for answer in provider.read(number)]
         server.advance(120)
-        assert "ended" == (await wire.look(number)).state
+        assert "ended" == (await provider.look(number)).state
 
     answered = 0 if few_counts else 4
     assert ("no file", f"{answered} of 4 answered, but there is no file of answers yet") == (early.state, early.message)
@@ -310,32 +310,32 @@ async def test_batch_that_is_complete_has_nothing_to_read_until_its_file_is_ther
 
 async def test_batch_that_fails_in_validation_is_refused_with_the_providers_words(server: BatchServer) -> None:
     server.manner = Manner(ends="failed")
-    async with opened(server) as wire:
-        number = await submit(wire, await write_lines(server))
+    async with opened(server) as provider:
+        number = await submit(provider, await write_lines(server))
         server.advance(60)
-        batch = await wire.look(number)
+        batch = await provider.look(number)
 
     assert ("refused", "Validation of the file failed.") == (batch.state, batch.message)
 
 
 async def test_file_that_azure_still_looks_at_is_waited_for(server: BatchServer) -> None:
     server.manner = Manner(pending_file=True)
-    async with opened(server, AZURE) as wire:
-        await submit(wire, await write_lines(server, AZURE))
+    async with opened(server, AZURE) as provider:
+        await submit(provider, await write_lines(server, AZURE))
 
     assert 1 == server.asked["file"]
 
 
 @EACH
 async def test_answers_are_given_whole_or_not_at_all(server: BatchServer, model: str) -> None:
-    async with opened(server, model) as wire:
-        number = await submit(wire, await write_lines(server, model))
+    async with opened(server, model) as provider:
+        number = await submit(provider, await write_lines(server, model))
         server.advance(60)
         server.fail("content", "cut", 500)
         for _ in range(2):
             with pytest.raises(ProviderUnavailableError):
-                await anext(wire.read(number))
-        assert 4 == len([answer async for answer in wire.read(number)])
+                await anext(provider.read(number))
+        assert 4 == len([answer async for answer in provider.read(number)])
 
 
 async def test_wire_that_closes_leaves_the_connections_of_live_calls(server: BatchServer) -> None:
@@ -351,12 +351,12 @@ async def test_wire_that_closes_leaves_the_connections_of_live_calls(server: Bat
 
 @EACH
 async def test_batch_of_another_key_is_not_there_and_its_place_is_not_opened(server: BatchServer, model: str) -> None:
-    async with opened(server, model) as wire:
-        number = await submit(wire, await write_lines(server, model))
-    async with opened(server, model, "sk-another-0123456789abcdef") as wire:
+    async with opened(server, model) as provider:
+        number = await submit(provider, await write_lines(server, model))
+    async with opened(server, model, "sk-another-0123456789abcdef") as provider:
         with pytest.raises(ModelNotFoundError, match="does not have this batch"):
-            await wire.look(number)
-        assert await wire.find("key", server.clock(), ["a"], []) is None
+            await provider.look(number)
+        assert await provider.find("key", server.clock(), ["a"], []) is None
     with pytest.raises(CredentialsError, match="was called with another API key"):
         open_provider(find_account(place_of(server, model)), "sk-another-0123456789abcdef")
 
@@ -364,8 +364,8 @@ async def test_batch_of_another_key_is_not_there_and_its_place_is_not_opened(ser
 @EACH
 async def test_no_message_and_no_reply_has_a_secret(server: BatchServer, model: str) -> None:
     said = f"Incorrect key {SECRET} in Bearer {SECRET}"
-    async with opened(server, model) as wire:
-        number = await submit(wire, await write_lines(server, model))
+    async with opened(server, model) as provider:
+        number = await submit(provider, await write_lines(server, model))
         server.advance(60)
         server.settle()
         body = wrap(model, said, "stop", 4, 8)
@@ -376,11 +376,11 @@ async def test_no_message_and_no_reply_has_a_secret(server: BatchServer, model: 
         assert answers is not None
         first, second, *_ = answers
         answers |= {first: (200, body), second: (400, error)}
-        seen = str([answer async for answer in wire.read(number)])
+        seen = str([answer async for answer in provider.read(number)])
         server.words = said
         server.fail("look", 401)
         with pytest.raises(CredentialsError) as raised:
-            await wire.look(number)
+            await provider.look(number)
 
     # litellm has a mark of its own.
     told = (seen + str(raised.value)).replace("[redacted]", "REDACTED")
