@@ -186,9 +186,7 @@ def digest_definition_and_samples(model: Model) -> str:
 
 def digest_definition(model: Model) -> str:
     """Return a digest of a model's definition and questions, without authored samples."""
-    parts = {
-        name: part for name, part in _describe_definition(model).items() if name not in ("seeds", "contested")
-    }
+    parts = {name: part for name, part in _describe_definition(model).items() if name not in ("seeds", "contested")}
     return _digest({**parts, "language": model.language, "questions": [asdict(item) for item in model.questions]})
 
 

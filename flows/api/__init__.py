@@ -1,1 +1,1 @@
-"""The HTTP API: parses requests, enqueues runs in Prefect, reads the sample store."""
+"""HTTP API: parse requests, enqueue runs in Prefect and read the sample store."""

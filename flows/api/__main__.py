@@ -1,4 +1,4 @@
-"""The command ``python -m flows.api``: serves the HTTP API, and issues, lists and revokes its keys."""
+"""Command ``python -m flows.api``: serve the HTTP API, and issue, list and revoke its keys."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ def describe() -> None:
 @app.command("serve")
 def serve_command() -> None:
     """Serves the HTTP API at EXEMPLARS_API_HOST and EXEMPLARS_API_PORT until it is stopped."""
-    # Prefect reads these when it is imported. Our own client retries, with a backoff in tenths of a second.
+    # Prefect reads these when it is imported. Our client retries by itself, with a backoff in tenths of a second.
     os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "0")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -41,16 +41,16 @@ def serve_command() -> None:
 
     settings = read_settings()
     set_up_logs(settings.log_format)
-    # Without an address Prefect would start a server of its own in this process.
+    # Without an address Prefect would start a server in this process.
     api = temporary_settings({PREFECT_API_URL: PREFECT_API_URL.value() or DEFAULT_PREFECT})
     with api, serve_metrics(settings) as (counts, metrics):
-        counted = f", its metrics at {metrics}" if metrics else ""
+        metrics_text = f", its metrics at {metrics}" if metrics else ""
         serve(
             make_app(settings, counts),
             settings.api_host,
             settings.api_port,
             lambda address: print(
-                f"The HTTP API is open at {address}/v1, its pages at {address}/v1/docs{counted}", flush=True
+                f"The HTTP API is open at {address}/v1, its pages at {address}/v1/docs{metrics_text}", flush=True
             ),
             log_format=settings.log_format,
         )
@@ -87,8 +87,8 @@ def list_command(
     elif keys:
         print(f"{'id':<12}  {'scope':<9}  {'created':<20}  namespaces (label)")
         for key in keys:
-            named = f"{', '.join(key.namespaces)} ({key.label})" if key.label else ", ".join(key.namespaces)
-            print(f"{key.id}  {key.scope:<9}  {key.created_at:%Y-%m-%d %H:%M UTC}  {named}")
+            owner = f"{', '.join(key.namespaces)} ({key.label})" if key.label else ", ".join(key.namespaces)
+            print(f"{key.id}  {key.scope:<9}  {key.created_at:%Y-%m-%d %H:%M UTC}  {owner}")
     else:
         print(f"No keys in {path}. '{COMMAND} keys issue --help' says how to make one", file=sys.stderr)
 
@@ -101,7 +101,7 @@ def revoke_command(key_id: Annotated[str, typer.Argument(metavar="ID", help="The
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run_app(app, arguments, COMMAND)
 
 

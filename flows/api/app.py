@@ -1,4 +1,4 @@
-"""Builds the FastAPI application: the routes, and around them the middleware that every request passes."""
+"""Build the FastAPI application: the routes, and the middleware that every request passes."""
 
 import asyncio
 from collections import defaultdict
@@ -67,7 +67,7 @@ health = APIRouter(tags=["Service"])
 
 @health.get("/health", responses=describe_answers(*BY_PREFECT, is_open=True), summary="Ask whether it works")
 async def read_health(request: Request) -> Health:
-    """Whether the HTTP API and Prefect's server behind it answer. Needs no key."""
+    """Check that the HTTP API and Prefect's server behind it answer. Needs no key."""
     await get_orchestrator(request).ping()
     return Health(status="ok")
 
@@ -78,16 +78,16 @@ def make_app(
     find_key: Callable[[str], Key | None] | None = None,
     orchestrator: Orchestrator | None = None,
 ) -> FastAPI:
-    """Makes the application; between two requests it keeps no state but connections and metrics.
+    """Make the application. Between two requests it keeps only connections and metrics.
 
-    Requests are checked in the order that the contract sets: first the key, then the size of the body, then the rest.
+    Requests are checked in the order that the contract sets: the key, the size of the body, then the rest.
 
     Args:
         counts: the request metrics, or None if they are not served.
-        find_key: finds the key of a secret; None for the keys that the settings' file has.
-        orchestrator: holds the runs; None for Prefect's server, whose client is opened in the application's lifespan.
+        find_key: finds the key of a secret; None uses the file of keys in the settings.
+        orchestrator: holds the runs; None for Prefect's server: its client is then opened in the lifespan.
     """
-    # Its page, where every endpoint can be tried, needs no network: its files come with the package.
+    # The page of the documentation needs no network, because its files come with the package.
     app = FastAPIOffline(
         title="Exemplars",
         version="1",
@@ -102,7 +102,7 @@ def make_app(
         generate_unique_id_function=lambda route: route.name,
         openapi_tags=TAGS,
         exception_handlers=EXCEPTION_HANDLERS,
-        # The outermost first. Envelope turns whatever is raised inside it into an error response.
+        # The outermost first. Envelope turns every exception inside it into an error response.
         middleware=[
             Middleware(Envelope, counts=counts),
             Middleware(Guard, find_key or KeyRing(locate_keys(settings)).find, settings.allowed_hosts),
@@ -121,7 +121,7 @@ def make_app(
 
 @asynccontextmanager
 async def _connect(app: FastAPI) -> AsyncIterator[None]:
-    # Prefect's server need not answer yet.
+    # Prefect's server may still be down at this time.
     async with get_client(httpx_settings={"timeout": TIMEOUT_SECONDS}) as client:
         app.state.orchestrator = Orchestrator(client)
         yield

@@ -1,4 +1,4 @@
-"""The outermost middleware: gives every request an id, a log line and its metrics, and every error its envelope."""
+"""Outermost middleware: give every request an id, a log line and metrics, and every error its envelope."""
 
 import asyncio
 import logging
@@ -19,12 +19,12 @@ LOGGER = logging.getLogger("flows.api")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LONGEST_PATH = 200
 MAX_NAMES = 10
-# Ten names of 32 characters of four bytes each, encoded, are below the 4 KiB that nginx has for an answer's head.
+# Ten names of 32 characters with four bytes each, encoded, fit into the 4 KiB that nginx has for an answer's head.
 MAX_NAME_LENGTH = 32
 
 
 class Envelope:
-    """Sets ``scope["state"]["request_id"]`` and turns every exception from further inside into an error response.
+    """Set ``scope["state"]["request_id"]``, and turn every exception from further inside into an error response.
 
     Args:
         counts: the metrics to record, or None if they are not served.
@@ -35,7 +35,7 @@ class Envelope:
         self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers the request, whatever is raised, unless the client has gone."""
+        """Answer the request, even after an exception, unless the client has disconnected."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -66,7 +66,7 @@ class Envelope:
             refusal = translate_error(error)
             if refusal.status == 500 or (status and isinstance(error, Exception)):
                 LOGGER.exception("%s failed", request_id, extra={"request_id": request_id})
-            # Where a response has begun already, uvicorn closes it unfinished.
+            # If a response has begun already, uvicorn closes it unfinished.
             if status is None:
                 await render_error(refusal, request_id)(scope, receive, send_on)
         finally:
@@ -77,10 +77,10 @@ class Envelope:
 
 
 def _check_framing(scope: Scope) -> None:
-    """Refuses a body with two lengths, which a proxy may read differently (request smuggling; RFC 9112, section 6.3).
+    """Refuse a body with two lengths: a proxy may read it differently (request smuggling; RFC 9112, section 6.3).
 
-    h11 refuses two values of ``Content-Length`` itself, and every ``Transfer-Encoding`` but one ``chunked``. The
-    connection is closed, so that nothing behind it is a request.
+    h11 itself refuses two values of ``Content-Length``, and every ``Transfer-Encoding`` except one ``chunked``. The
+    connection is closed, so that no later bytes are read as a request.
     """
     headers = Headers(scope=scope)
     if "transfer-encoding" in headers and "content-length" in headers:
@@ -89,22 +89,24 @@ def _check_framing(scope: Scope) -> None:
 
 
 def _log(scope: Scope, status: int | None, seconds: float, request_id: str) -> None:
-    """Logs one line. The path is logged as it was sent, in ASCII, but of the query, which may contain secrets, only
-    the names of parameters that nobody read."""
+    """Log one line: the path as it was sent, in ASCII, and the names of ignored parameters.
+
+    The rest of the query is left out, since it may contain secrets.
+    """
     path = scope.get("raw_path", b"").decode("ascii", "backslashreplace")[:_LONGEST_PATH]
-    told = {"method": scope["method"], "path": path, "status": status, "seconds": round(seconds, 4)}
-    said = f"{scope['method']} {path} {status or 'gone'} {seconds * 1000:.0f} ms {request_id}"
+    fields = {"method": scope["method"], "path": path, "status": status, "seconds": round(seconds, 4)}
+    line = f"{scope['method']} {path} {status or 'gone'} {seconds * 1000:.0f} ms {request_id}"
     if ignored := write_ignored(scope):
-        told["ignored_fields"] = ignored
-        said += f" ignored: {ignored}"
-    LOGGER.info("%s", said, extra={**told, "request_id": request_id})
+        fields["ignored_fields"] = ignored
+        line += f" ignored: {ignored}"
+    LOGGER.info("%s", line, extra={**fields, "request_id": request_id})
 
 
 def write_ignored(scope: Scope) -> str:
-    """The names of what a request brought and nobody read, as ``X-Ignored-Fields``; empty where there are none.
+    """Return the value of ``X-Ignored-Fields``: the names of ignored fields and parameters; empty if there are none.
 
-    The contract ignores unknown fields, so a mistyped ``efort`` would otherwise start a run at another effort in
-    silence. Names stand there once each, percent-encoded (RFC 3986): whatever they are, they are one line.
+    The contract ignores unknown fields, so a mistyped ``efort`` would otherwise silently start a run at another
+    effort. Each name appears once, percent-encoded (RFC 3986), so that the value is always one line.
     """
     names = scope["state"].get(IGNORED, ())
     shown = (name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 1]}…" for name in names if name)

@@ -1,4 +1,4 @@
-"""The HTTP API's error type and its JSON envelope, and what each exception of ours and of others becomes in it."""
+"""The HTTP API's error type, its JSON envelope, and the translation of every exception into them."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ IGNORED = "X-Ignored-Fields"
 RETRY_AFTER = {"Retry-After": "5"}
 UNKNOWN = "Something went wrong on our side. The log has it under this request id."
 
-# Errors of the engine that the client is told about. A wrong definition is 422: the model's author has to correct it.
+# Errors of the engine that are shown to the client. A wrong definition is 422: the model's author has to correct it.
 _ENGINE_ERRORS: Mapping[type[ExemplarsError], tuple[int, Code]] = {
     NoTraitsError: (422, "no_traits"),
     NoSeedsError: (422, "no_seed_samples"),
@@ -61,7 +61,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class ApiError(Exception):
-    """Why a request is refused: an HTTP status, a code of the contract, a sentence, and details."""
+    """Refusal of a request: an HTTP status, a code of the contract, a sentence, and details."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class ApiError(Exception):
 
 
 def render_error(error: ApiError, request_id: str) -> Response:
-    """The response for an error. It is pure ASCII, since an echoed path may contain half a surrogate pair."""
+    """Return the response for an error, in pure ASCII: an echoed path may contain half a surrogate pair."""
     envelope = {
         "error": {"code": error.code, "message": error.message, "request_id": request_id, "details": error.details}
     }
@@ -88,11 +88,11 @@ def render_error(error: ApiError, request_id: str) -> Response:
 
 
 def translate_error(error: BaseException) -> ApiError:
-    """The API error for an exception; one of which the client is not told becomes a 500 that reveals nothing of it."""
+    """Return the API error for an exception. An internal one becomes a 500 that reveals nothing about it."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, asyncio.CancelledError):
-        # The server is stopping, its time to finish requests is over, and nothing awaits this task any more.
+        # The server is stopping, its time to finish requests is over, and no code awaits this task any more.
         return ApiError(503, "internal_error", "The server is stopping. Ask again.", headers=RETRY_AFTER)
     if isinstance(error, FrozenModelError):
         return ApiError(409, "model_not_draft", f"{error}.", {"state": error.state})
@@ -107,10 +107,10 @@ def translate_error(error: BaseException) -> ApiError:
 
 
 async def _refuse_path(request: Request, error: HTTPException) -> NoReturn:
-    """Raises what Starlette's routing raises; where the method is wrong, with those of every route of the path."""
+    """Raise the routing error as an ``ApiError``; a 405 lists the methods of every route of the path."""
     if error.status_code == 404:
-        said = "There is nothing at this path. The endpoints are listed in /v1/openapi.json."
-        raise ApiError(404, "not_found", said, headers=error.headers)
+        message = "There is nothing at this path. The endpoints are listed in /v1/openapi.json."
+        raise ApiError(404, "not_found", message, headers=error.headers)
     if error.status_code == 405:
         scopes = {method: {**request.scope, "method": method} for method in METHODS}
         allowed = ", ".join(
@@ -118,22 +118,22 @@ async def _refuse_path(request: Request, error: HTTPException) -> NoReturn:
             for method, scope in scopes.items()
             if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
         )
-        said = f"This path does not allow this method. It allows: {allowed or 'none'}."
-        raise ApiError(405, "method_not_allowed", said, headers={**(error.headers or {}), "Allow": allowed})
+        message = f"This path does not allow this method. It allows: {allowed or 'none'}."
+        raise ApiError(405, "method_not_allowed", message, headers={**(error.headers or {}), "Allow": allowed})
     raise error
 
 
 async def _refuse_parameters(request: Request, error: RequestValidationError) -> NoReturn:
-    """Raises the 422 for parameters of the path and of the query, without the values, which may be long or secret."""
+    """Raise the 422 for path and query parameters, without their values, which may be long or secret."""
     problems = [
-        {"in": str(found["loc"][0]), "field": str(found["loc"][-1]), "message": str(found["msg"])}
-        for found in error.errors()
+        {"in": str(item["loc"][0]), "field": str(item["loc"][-1]), "message": str(item["msg"])}
+        for item in error.errors()
     ]
-    said = "; ".join(f"{problem['field']}: {problem['message']}" for problem in problems)
-    raise ApiError(422, "invalid_request", f"{said}.", {"problems": problems})
+    message = "; ".join(f"{problem['field']}: {problem['message']}" for problem in problems)
+    raise ApiError(422, "invalid_request", f"{message}.", {"problems": problems})
 
 
-# FastAPI's own handlers would answer in another format; what these raise the ``Envelope`` middleware answers.
+# FastAPI's handlers would answer in another format. The ``Envelope`` middleware answers the errors that these raise.
 EXCEPTION_HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
     HTTPException: _refuse_path,
     RequestValidationError: _refuse_parameters,

@@ -1,7 +1,4 @@
-"""Middleware that lets a request in whose key is valid, whose body is within the limit, and whose host is served.
-
-It checks them in the order that the contract sets for refusals.
-"""
+"""Middleware that checks the API key, body size and Host header, in the order that the contract sets for refusals."""
 
 import base64
 import re
@@ -16,24 +13,24 @@ from flows.api.keys import Key
 
 OPEN_PATHS = frozenset({"/v1/health", "/v1/openapi.json", "/v1/docs"})
 OPEN_FOLDER = "/v1/docs/files/"
-# What people open in a browser.
+# Pages that people open in a browser.
 PAGE_PATH = re.compile(r"/v1/runs/[^/]+/(report|review(/decisions)?)")
 BODY_LIMIT_BYTES = 64 * 1024
-# Where samples are added: 500 at a time. The contract has the size.
+# The path where samples are added, 500 at a time. The contract sets the size.
 SAMPLES_PATH = re.compile(r"/v1/models/[^/]+/samples")
 SAMPLES_LIMIT_BYTES = 8 * 1024 * 1024
 
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(:[0-9]*)?")
-# The one path that ends in a handle: a line break at its end belongs to the handle, and the route refuses that.
+# The only path that ends in a handle: a line break at its end belongs to the handle, and the route refuses it.
 _MODEL_PATH = re.compile(r"/v1/models/[^/]+")
 
 
 class Guard:
-    """Puts the request's ``Key`` into ``scope["state"]``, and passes on the body whole.
+    """Put the request's ``Key`` into ``scope["state"]``, and pass on the complete body.
 
     Args:
-        find_key: the key of a secret.
-        allowed_hosts: as in the settings. Starlette's own check of them answers without the envelope.
+        find_key: returns the key of a secret.
+        allowed_hosts: as in the settings. Starlette's check of hosts is not used: it answers without the envelope.
     """
 
     def __init__(self, app: ASGIApp, find_key: Callable[[str], Key | None], allowed_hosts: Iterable[str]) -> None:
@@ -42,7 +39,7 @@ class Guard:
         self._allowed_hosts = frozenset(host.lower().strip("[]") for host in allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on.
+        """Check the request and pass it on.
 
         Raises:
             ApiError: 401 without a valid key, 413, 400 for a host that is missing, doubled or foreign, 404 for a path
@@ -51,7 +48,7 @@ class Guard:
         """
         if scope["type"] == "http":
             path = scope["path"]
-            # Paths elsewhere do not exist.
+            # Other paths do not exist, and so need no key.
             if f"{path}/".startswith(f"{BASE}/") and path not in OPEN_PATHS and not path.startswith(OPEN_FOLDER):
                 scope.setdefault("state", {})["key"] = _authenticate(scope, self._find_key)
             receive = await _read_whole(scope, receive)
@@ -61,27 +58,27 @@ class Guard:
 
 
 def _authenticate(scope: Scope, find_key: Callable[[str], Key | None]) -> Key:
-    # A browser, in which people open a run's report and its review, can send a key only as the password of its dialog.
-    # So for these, and only there, HTTP Basic is accepted too, with any user name.
+    # People open a run's report and review in a browser, which can send a key only as the password of its dialog.
+    # So these two pages, and no others, also accept HTTP Basic, with any user name.
     has_dialog = PAGE_PATH.fullmatch(scope["path"]) is not None
     values = Headers(scope=scope).getlist("authorization")
     secret = _read_secret(values[0], has_dialog) if len(values) == 1 else ""
     key = find_key(secret) if secret else None
     if key is None:
-        said = "A valid key is needed, as 'Authorization: Bearer <key>'."
+        message = "A valid key is needed, as 'Authorization: Bearer <key>'."
         challenge = 'Basic realm="exemplars", charset="UTF-8"' if has_dialog else "Bearer"
-        raise ApiError(401, "unauthorized", said, headers={"WWW-Authenticate": challenge})
+        raise ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": challenge})
     return key
 
 
 async def _read_whole(scope: Scope, receive: Receive) -> Receive:
-    """Reads the body, so that nothing behind waits for a slow client, and returns what passes it on.
+    """Read the whole body, so that no route waits for a slow client, and return a ``receive`` that replays it.
 
-    A ``Content-Length`` over the limit is refused before a byte is read. Of a body that is refused uvicorn discards
-    what still comes, so that a client which sends on gets its answer. How long it takes is for a proxy to limit.
+    A ``Content-Length`` over the limit is refused before a byte is read. uvicorn discards the rest of a refused
+    body, so that a client that is still sending gets its answer. A proxy has to limit the time that this takes.
     """
-    adds = scope["method"] == "POST" and SAMPLES_PATH.fullmatch(scope["path"]) is not None
-    limit_bytes = SAMPLES_LIMIT_BYTES if adds else BODY_LIMIT_BYTES
+    adds_samples = scope["method"] == "POST" and SAMPLES_PATH.fullmatch(scope["path"]) is not None
+    limit_bytes = SAMPLES_LIMIT_BYTES if adds_samples else BODY_LIMIT_BYTES
     length = Headers(scope=scope).get("content-length", "")
     _check_size(int(length) if length.isdigit() else 0, limit_bytes)
     body = bytearray()
@@ -97,7 +94,7 @@ async def _read_whole(scope: Scope, receive: Receive) -> Receive:
 
 
 def _read_secret(header: str, has_dialog: bool) -> str:
-    """The secret in an ``Authorization`` header (RFC 6750; with ``has_dialog`` RFC 7617 too); empty if it has none."""
+    """Return the secret in an ``Authorization`` header (RFC 6750; with ``has_dialog`` also RFC 7617), else ``""``."""
     scheme, _, credentials = header.strip(" \t").partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip(" \t")
@@ -124,10 +121,10 @@ def _check_host(scope: Scope, allowed: frozenset[str]) -> None:
 
 
 def _check_path(scope: Scope) -> None:
-    """Refuses what Starlette would take for another path.
+    """Refuse a path that Starlette would match as another path.
 
-    It matches routes on the decoded path, where an encoded slash separates like any other, and by patterns that end in
-    ``$``, which also matches before a last line break: ``/v1/health%0A`` would be ``/v1/health``.
+    Starlette matches routes on the decoded path, where an encoded slash separates like any other. Its patterns end
+    in ``$``, which also matches before a last line break: ``/v1/health%0A`` would be ``/v1/health``.
     """
     path = scope["path"]
     ends_in_line_break = path.endswith("\n") and not _MODEL_PATH.fullmatch(path)

@@ -1,4 +1,4 @@
-"""API keys: what each permits, their file, how they are issued and revoked, and how a request's secret finds its own.
+"""API keys: their permissions and their file, and how they are issued, revoked and found by a secret.
 
 A secret is ``exm_<id>_<32 random bytes>``. Scanners for leaked secrets recognise the prefix, the id finds the key
 without a search, and only the SHA-256 of the whole is kept. A fast hash is enough: slow, salted hashes protect secrets
@@ -50,7 +50,7 @@ class Key:
     The fields are those of an entry in the file of keys.
     """
 
-    # An unknown field might restrict the key, so it must not be ignored.
+    # An unknown field may restrict the key, so it must not be ignored.
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     id: Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
@@ -62,27 +62,27 @@ class Key:
 
     @property
     def name(self) -> str:
-        """What a manifest names it by, which stays known when it is revoked: its label with its id, or the id."""
+        """Return the label with the id, or the id alone. A manifest keeps this name after the key is revoked."""
         return f"{self.label} ({self.id})" if self.label else self.id
 
     @property
     def rights(self) -> str:
-        """What it may do, as a phrase."""
+        """Return the rights of the key as a phrase."""
         others = [name for name in PUBLIC_NAMESPACES if name not in self.namespaces]
-        own = f"{'reads and changes' if self.scope == 'authoring' else 'reads'} {', '.join(self.namespaces)}"
-        return f"{own}; reads {', '.join(others)} like every key" if others else own
+        owned = f"{'reads and changes' if self.scope == 'authoring' else 'reads'} {', '.join(self.namespaces)}"
+        return f"{owned}; reads {', '.join(others)} like every key" if others else owned
 
     @property
     def own_place(self) -> str:
-        """Where it finds runs, as the end of a sentence; empty where that is everywhere."""
+        """Return where the key finds runs, as the end of a sentence; empty if it finds them everywhere."""
         return f" in a namespace that this key owns ({', '.join(self.namespaces)})" if self.namespaces else ""
 
     def owns(self, handle: str) -> bool:
-        """Whether the key owns a namespace, given as such or by a handle; it may list samples only there."""
+        """Return whether the key owns a namespace, given by name or by a handle; it may list samples only there."""
         return handle.partition(".")[0] in self.namespaces
 
     def may_read(self, handle: str) -> bool:
-        """Whether the key may read a namespace, given as such or by a handle; to others it must look missing (404)."""
+        """Return whether the key may read a namespace, by name or by handle; if not, it must look missing (404)."""
         return self.owns(handle) or handle.partition(".")[0] in PUBLIC_NAMESPACES
 
 
@@ -91,23 +91,23 @@ _FILE = TypeAdapter(dict[Literal["keys"], tuple[Key, ...]])
 
 
 def locate_keys(settings: Settings) -> Path:
-    """The path of the file of keys.
+    """Return the path of the file of keys.
 
     Raises:
         InputError: the setting is not a path on a local disk.
     """
-    place = settings.keys_file
-    if "://" in place:
-        raise InputError(f"EXEMPLARS_KEYS_FILE is {place!r}: keys are kept on a local disk. Give the path of a file")
-    return Path(place)
+    location = settings.keys_file
+    if "://" in location:
+        raise InputError(f"EXEMPLARS_KEYS_FILE is {location!r}: keys are kept on a local disk. Give the path of a file")
+    return Path(location)
 
 
 def read_keys(path: Path) -> tuple[Key, ...]:
-    """The keys of a file in the order in which they were issued; none if there is no file.
+    """Return the keys of a file in their order of issue; none if there is no file.
 
     Raises:
-        StoreError: the file cannot be read, others than its owner may read it, or its content is malformed. The message
-            quotes nothing of the content.
+        StoreError: the file cannot be read, is open to others than its owner, or is malformed. The message quotes
+            nothing of the content.
     """
     try:
         mode, content = path.stat().st_mode, path.read_bytes()
@@ -124,9 +124,9 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         return _FILE.validate_json(content).get("keys", ())
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        field_path = ".".join(str(part) for part in first["loc"])
         raise StoreError(
-            f"{path} is not a file of keys ({place or 'content'}: {first['msg']}), so no key is trusted. "
+            f"{path} is not a file of keys ({field_path or 'content'}: {first['msg']}), so no key is trusted. "
             "Restore it from a copy, or move it away and issue new keys"
         ) from None
 
@@ -134,16 +134,16 @@ def read_keys(path: Path) -> tuple[Key, ...]:
 def issue_key(
     path: Path, namespaces: Sequence[str], scope: str, now: datetime, label: str | None = None
 ) -> tuple[Key, str]:
-    """Adds a new key to the file, and returns it with its secret, which is kept nowhere.
+    """Add a new key to the file, and return it with its secret, which is not stored anywhere.
 
     Raises:
         InputError: a namespace, the scope or the label is not allowed.
         StoreError: the file cannot be used.
     """
-    made = secrets.token_hex(ID_BYTES)
-    secret = f"{KEY_PREFIX}{made}_{secrets.token_urlsafe(SECRET_BYTES)}"
-    asked = {
-        "id": made,
+    key_id = secrets.token_hex(ID_BYTES)
+    secret = f"{KEY_PREFIX}{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
+    fields = {
+        "id": key_id,
         "scope": scope,
         "namespaces": tuple(dict.fromkeys(namespaces)),
         "created_at": now.astimezone(UTC),
@@ -151,25 +151,25 @@ def issue_key(
         "label": (label or "").strip() or None,
     }
     try:
-        key = _KEY.validate_python(asked)
+        key = _KEY.validate_python(fields)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        said = f"The key's {first['loc'][0]} cannot be {first['input']!r:.80}: {first['msg']}"
-        raise InputError(f"{said}. 'keys issue --help' says what each is") from None
+        message = f"The key's {first['loc'][0]} cannot be {first['input']!r:.80}: {first['msg']}"
+        raise InputError(f"{message}. 'keys issue --help' says what each is") from None
     with change_keys(path) as keys:
         keys.append(key)
     return key, secret
 
 
 def revoke_key(path: Path, key_id: str) -> Key:
-    """Removes a key from the file; every server that reads the file refuses the key from its next request on.
+    """Remove a key from the file. Every server that reads the file refuses the key from its next request on.
 
     Raises:
         InputError: there is no such key.
         StoreError: the file cannot be used.
     """
     if KEY_PREFIX in key_id:
-        # Not repeated in the message: it might be a secret that is in force.
+        # Not repeated in the message: it may be a valid secret.
         raise InputError(
             "That is a secret, not an id. The id is the 12 characters after its exm_; 'keys list' shows all"
         )
@@ -182,45 +182,45 @@ def revoke_key(path: Path, key_id: str) -> Key:
 
 
 class KeyRing:
-    """Finds keys by their secrets, always as the file now is: it is read for each secret.
+    """Find keys by their secrets. The file is read again for each secret, so a change takes effect at once.
 
-    If the file cannot be used, no key is accepted and the log says why, once for each reason.
+    If the file cannot be used, no key is accepted, and the log gives each reason once.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._complaint: str | None = None
+        self._last_error: str | None = None
 
     def find(self, secret: str) -> Key | None:
-        """The key of a secret; None if there is none. Never raises, whatever the text."""
-        begin = len(KEY_PREFIX)
-        named = secret[begin : begin + 2 * ID_BYTES]
-        key = next((key for key in self._read() if key.id == named), None)
-        kept = DUMMY_SHA256 if key is None else key.sha256
-        return key if hmac.compare_digest(kept, _digest(secret)) else None
+        """Return the key of a secret; None if there is none. Never raises, for any text."""
+        start = len(KEY_PREFIX)
+        key_id = secret[start : start + 2 * ID_BYTES]
+        key = next((key for key in self._read() if key.id == key_id), None)
+        expected = DUMMY_SHA256 if key is None else key.sha256
+        return key if hmac.compare_digest(expected, _digest(secret)) else None
 
     def _read(self) -> Sequence[Key]:
         try:
-            keys, complaint = read_keys(self._path), None
+            keys, error_text = read_keys(self._path), None
         except StoreError as error:
-            keys, complaint = (), str(error)
-        if complaint and complaint != self._complaint:
-            _log.error("No key is accepted. %s", complaint)
-        self._complaint = complaint
+            keys, error_text = (), str(error)
+        if error_text and error_text != self._last_error:
+            _log.error("No key is accepted. %s", error_text)
+        self._last_error = error_text
         return keys
 
 
 @contextmanager
 def change_keys(path: Path, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> Iterator[list[Key]]:
-    """Yields the keys as a list under the file's lock, and writes the list when the block ends.
+    """Yield the keys as a list under the file's lock, and write the list when the block ends.
 
     Args:
         timeout_seconds: how long to wait for another writer.
 
     Raises:
-        StoreError: as ``read_keys``, or the file cannot be written. The file is then unchanged.
+        StoreError: as for ``read_keys``, or the file cannot be written. The file is then unchanged.
     """
-    # If the path is a symbolic link, its target is replaced and not the link.
+    # If the path is a symbolic link, its target is replaced, not the link.
     real = path.resolve()
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
@@ -238,14 +238,14 @@ def change_keys(path: Path, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> It
 
 
 def _replace(path: Path, keys: Sequence[Key]) -> None:
-    made = path.with_name(f"{path.name}.new")
-    # Only the holder of the lock writes this file: one that exists was left by a process that died.
-    made.unlink(missing_ok=True)
-    with open(made, "xb", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)) as stream:
+    new_file = path.with_name(f"{path.name}.new")
+    # Only the holder of the lock writes this file: an existing one was left by a process that died.
+    new_file.unlink(missing_ok=True)
+    with open(new_file, "xb", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)) as stream:
         stream.write(_FILE.dump_json({"keys": tuple(keys)}, indent=2) + b"\n")
         stream.flush()
         os.fsync(stream.fileno())
-    made.replace(path)
+    new_file.replace(path)
 
 
 def _explain(path: Path, error: OSError) -> StoreError:
@@ -256,5 +256,5 @@ def _explain(path: Path, error: OSError) -> StoreError:
 
 
 def _digest(secret: str) -> str:
-    """The SHA-256 of any text, in hexadecimal; a header may contain surrogates, which plain UTF-8 cannot encode."""
+    """Return the SHA-256 of any text in hexadecimal. A header may contain surrogates, which UTF-8 cannot encode."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,7 +1,6 @@
-"""Serves Prometheus metrics at a port of their own, without a key; they are not part of the API's contract.
+"""Serve Prometheus metrics at a separate port, without a key; they are not part of the API's contract.
 
-What the store holds and what Prefect's server knows is looked up in background threads, so that a scrape waits for
-nothing.
+Background threads read the numbers of the store and of Prefect's server, so that a scrape never waits.
 """
 
 import logging
@@ -43,9 +42,9 @@ from flows.deploy.work_pool import POOL, QUEUES
 LOGGER = logging.getLogger("flows.api")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 CHOSEN_BY = "EXEMPLARS_METRICS_PORT (0 takes a free port) and EXEMPLARS_API_HOST"
-# The pause between two looks: at least so many seconds, and so many times what the last one took.
+# Minimum pause between two measurements in seconds, and as a multiple of the duration of the last one.
 PREFECT_PAUSE_SECONDS, STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES = 30.0, 60.0, 10.0
-# Name, what it tells, and its label if it has one.
+# Name, description and, if the gauge has one, its label.
 GAUGES = (
     ("store_up", "1 where the last count of the sample store succeeded."),
     ("store_counted_timestamp_seconds", "When the store was last counted."),
@@ -57,13 +56,13 @@ GAUGES = (
     ("batches_open", "Batches that are at their provider, or about to go there."),
     ("batch_lines", "Calls that wait for a batch, by state.", "state"),
 )
-# Values by the names of gauges; of one with a label, by that.
-Told = Mapping[str, float | Mapping[str, float]]
+# Value by gauge name; a gauge with a label has a mapping from label to value.
+GaugeValues = Mapping[str, float | Mapping[str, float]]
 
 
 @contextmanager
 def serve_metrics(settings: Settings) -> Iterator["tuple[RequestMetrics | None, str]"]:
-    """Serves metrics while the block runs, and yields the request metrics to record and the address of the endpoint.
+    """Serve metrics while the block runs, and yield the request metrics to record and the address of the endpoint.
 
     Yields None and an empty address if ``EXEMPLARS_METRICS_PORT`` is not set. prometheus_client answers each scrape in
     a thread, not in the API's event loop: metrics can be scraped even if that loop hangs.
@@ -83,15 +82,15 @@ def serve_metrics(settings: Settings) -> Iterator["tuple[RequestMetrics | None, 
     except OSError as error:
         raise describe_refusal(error, host, port, CHOSEN_BY) from error
     gauges, stopping = Gauges(registry), threading.Event()
-    # Made here, since a thread does not see settings that hold in this context alone.
+    # Created here, since a thread does not see the temporary settings of this context.
     client = get_client(sync_client=True, httpx_settings={"timeout": TIMEOUT_SECONDS})
-    looks: tuple[tuple[Callable[[], Told], float, float], ...] = (
-        (partial(look_at_store, settings.samples_uri), STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES),
-        (partial(look_at_batches, settings.replies_place), STORE_PAUSE_SECONDS, 0.0),
-        (partial(look_at_prefect, client), PREFECT_PAUSE_SECONDS, 0.0),
+    measurements: tuple[tuple[Callable[[], GaugeValues], float, float], ...] = (
+        (partial(measure_store, settings.samples_uri), STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES),
+        (partial(measure_batches, settings.replies_place), STORE_PAUSE_SECONDS, 0.0),
+        (partial(measure_prefect, client), PREFECT_PAUSE_SECONDS, 0.0),
     )
-    for look in looks:
-        threading.Thread(target=_keep_fresh, args=(gauges, *look, stopping), daemon=True).start()
+    for measurement in measurements:
+        threading.Thread(target=_refresh_gauges, args=(gauges, *measurement, stopping), daemon=True).start()
     try:
         yield RequestMetrics(registry), f"{write_address(host, server.server_port)}/metrics"
     finally:
@@ -101,8 +100,9 @@ def serve_metrics(settings: Settings) -> Iterator["tuple[RequestMetrics | None, 
 
 
 class RequestMetrics:
-    """The metrics of requests. Labels have few values: a route is its template, such as ``/v1/models/{handle}``, or
-    ``none`` where none was reached, and an unknown method is OTHER.
+    """Metrics of requests, with few values per label.
+
+    A route is its template, such as ``/v1/models/{handle}``, or ``none`` if none matched. An unknown method is OTHER.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -121,7 +121,7 @@ class RequestMetrics:
         )
 
     def record(self, scope: Scope, status: int | None, seconds: float) -> None:
-        """Counts a request that is over; ``status`` is None where the client went away first."""
+        """Count a finished request; ``status`` is None if the client disconnected first."""
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
         path = str(getattr(scope.get("route"), "path", "none"))
         route = path if path == "none" or path.startswith(f"{BASE}/") else f"{BASE}{path}"
@@ -130,16 +130,16 @@ class RequestMetrics:
 
 
 class Gauges:
-    """All that is looked up now and then; it is 0, or has no label yet, before the first look."""
+    """Gauges that are measured from time to time; 0, or without labels, before the first measurement."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._gauges = {
             name: Gauge(f"exemplars_{name}", about, labels, registry=registry) for name, about, *labels in GAUGES
         }
 
-    def tell(self, told: Told) -> None:
-        """Sets the gauges of which something is told; labels that are not told any more go."""
-        for name, value in told.items():
+    def update(self, values: GaugeValues) -> None:
+        """Set the gauges that have a value; of these, labels without a value are removed."""
+        for name, value in values.items():
             gauge = self._gauges[name]
             if isinstance(value, Mapping):
                 gauge.clear()
@@ -149,8 +149,8 @@ class Gauges:
                 gauge.set(value)
 
 
-def look_at_store(samples_uri: str) -> Told:
-    """What the sample store holds, and whether it could be counted; where it could not, the last count stays."""
+def measure_store(samples_uri: str) -> GaugeValues:
+    """Return the numbers of sets in the sample store; after an error only ``store_up``, so the last count stays."""
     try:
         sets, unreadable = count_store(samples_uri)
     except StoreError as error:
@@ -164,34 +164,34 @@ def look_at_store(samples_uri: str) -> Told:
     }
 
 
-def look_at_batches(place: DatabaseUrl) -> Told:
-    """The batches that are out, and lines by their state; where they cannot be counted, the last count stays."""
+def measure_batches(database: DatabaseUrl) -> GaugeValues:
+    """Return the number of open batches, and of lines by state; empty after an error, so the last count stays."""
     try:
-        counts = count_open(place)
+        counts = count_open(database)
     except StoreError as error:
         LOGGER.warning("Batches cannot be counted: %s", error)
         return {}
     return {"batches_open": counts["batches"], "batch_lines": {state: counts[state] for state in ("waits", "sent")}}
 
 
-def look_at_prefect(client: SyncPrefectClient) -> Told:
-    """Whether Prefect's server answers, and what it says of workers and of runs that wait.
+def measure_prefect(client: SyncPrefectClient) -> GaugeValues:
+    """Return whether Prefect's server answers, and its numbers of online workers and late runs.
 
-    What only the server knows is NaN while it does not answer, which no alert takes for a number.
+    These numbers are NaN while the server does not answer, so that no alert compares them.
     """
     try:
-        # The status in the answer is by the last heartbeat, that of the filter by the server's last look.
-        wanted, path = {"workers": {"status": {"any_": ["ONLINE"]}}}, {"work_pool_name": POOL}
-        found = client.request("POST", "/work_pools/{work_pool_name}/workers/filter", path_params=path, json=wanted)
-        online = sum(worker["status"] == "ONLINE" for worker in found.json())
+        # The answer's status follows the last heartbeat; the filter uses the status at the server's last check.
+        body, path = {"workers": {"status": {"any_": ["ONLINE"]}}}, {"work_pool_name": POOL}
+        answer = client.request("POST", "/work_pools/{work_pool_name}/workers/filter", path_params=path, json=body)
+        online = sum(worker["status"] == "ONLINE" for worker in answer.json())
         late = {}
         for queue in QUEUES:
-            asked = {
+            conditions = {
                 "flow_runs": {"state": {"name": {"any_": ["Late"]}}},
                 "work_pools": {"name": {"any_": [POOL]}},
                 "work_pool_queues": {"name": {"any_": [queue.name]}},
             }
-            late[queue.name] = int(client.request("POST", "/flow_runs/count", json=asked).json())
+            late[queue.name] = int(client.request("POST", "/flow_runs/count", json=conditions).json())
     except (httpx.HTTPError, PrefectException):
         unknown = dict.fromkeys((queue.name for queue in QUEUES), math.nan)
         return {"prefect_up": 0, "workers_online": math.nan, "runs_late": unknown}
@@ -199,7 +199,7 @@ def look_at_prefect(client: SyncPrefectClient) -> Told:
 
 
 def count_store(samples_uri: str) -> tuple[dict[str, int], int]:
-    """How many sets a store has by their status, and how many more cannot be read and are tried again the next time.
+    """Return the number of sets by status, and the number of unreadable sets, which are tried again next time.
 
     Raises:
         StoreError: the store cannot be listed.
@@ -207,8 +207,8 @@ def count_store(samples_uri: str) -> tuple[dict[str, int], int]:
     sets, unreadable = defaultdict[str, int](int), 0
     for pool in list_pools(samples_uri):
         with translate_errors(pool, UNREADABLE):
-            found = find_manifests(*open_folder(pool))
-        for name, version in found.items():
+            manifests = find_manifests(*open_folder(pool))
+        for name, version in manifests.items():
             try:
                 sets[_read_status(f"{pool}/{name}", version)] += 1
             except StoreError:
@@ -216,26 +216,26 @@ def count_store(samples_uri: str) -> tuple[dict[str, int], int]:
     return sets, unreadable
 
 
-def _keep_fresh(
-    gauges: Gauges, look: Callable[[], Told], pause_seconds: float, times: float, stopping: threading.Event
+def _refresh_gauges(
+    gauges: Gauges, measure: Callable[[], GaugeValues], pause_seconds: float, times: float, stopping: threading.Event
 ) -> None:
-    """Looks over and over until it is stopped; a look under way then ends with the process.
+    """Measure repeatedly until it is stopped; a measurement in progress then ends with the process.
 
     Args:
-        times: a pause is so many times as long as the look before took, at least.
+        times: a pause lasts at least this multiple of the duration of the last measurement.
     """
     wait_seconds = 0.0
     while not stopping.wait(wait_seconds):
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
-            gauges.tell(look())
+            gauges.update(measure())
         except Exception:
             LOGGER.exception("Metrics could not be refreshed")
-        wait_seconds = max(pause_seconds, times * (time.monotonic() - begun))
+        wait_seconds = max(pause_seconds, times * (time.monotonic() - started))
 
 
-# Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.
+# Safe to cache: a manifest is never changed in place, and its replacement has another time or size.
 @lru_cache(maxsize=65_536)
 def _read_status(folder: str, _version: tuple[int, int]) -> str:
-    """The status in a set's manifest of this time and size; empty where it is gone by now."""
+    """Return the status in a set's manifest of this time and size; empty if the manifest no longer exists."""
     return str((read_manifest(folder) or {}).get("status", ""))

@@ -1,4 +1,4 @@
-"""Asks whoever holds the runs of models, Prefect's server, for runs and for new ones; it caches nothing about runs."""
+"""Find and create the runs of models on Prefect's server; nothing about runs is cached."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from flows.run.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
 from flows.run.labels import FLOW, HTTP_TAG, LIVE_TYPES, REVIEW, TAGS_AT_ONCE, name_tag
 from flows.run.lease.slot import lock_model
 
-# Where Prefect's server listens when nothing else is said: 'make serve' starts it there.
+# Default address of Prefect's server: 'make serve' starts it there.
 DEFAULT_PREFECT = "http://127.0.0.1:4200/api"
 DEPLOYMENT = f"{FLOW}/on-demand"
 REVIEW_DEPLOYMENT = f"{REVIEW}/on-demand"
@@ -29,11 +29,11 @@ TIMEOUT_SECONDS = 5.0
 PING_SECONDS = 2.0
 MAX_CONCURRENT_REQUESTS = 12
 REQUEST_LABEL = "exemplars.request"
-# On SQLite twenty writers at once leave nineteen with an instant 503 (docs/decisions/000-measured.md).
+# On SQLite, of twenty simultaneous writers nineteen get an instant 503 (docs/decisions/000-measured.md).
 RETRY_SECONDS = 15.0
 RETRY_STATUSES = frozenset({429, 502, 503})
-# After it has created a run, Prefect's server writes once more. On SQLite a request that arrives meanwhile is refused,
-# after up to two seconds: 32 runs took 57 s. With 20 ms or more between two runs none was refused
+# After it has created a run, Prefect's server writes once more. On SQLite a request that arrives during that write is
+# refused after up to two seconds: 32 runs took 57 s. With 20 ms or more between two runs none was refused
 # (docs/decisions/009-http.md).
 SPACING_SECONDS = 0.05
 UNSURE = (
@@ -44,73 +44,73 @@ _BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 class UnsureError(OrchestratorError):
-    """Prefect's server went away while a run was being created: whether the run exists is not known."""
+    """Prefect's server went away while a run was being created, so it is not known whether the run exists."""
 
 
 class Orchestrator:
-    """Finds the runs of models on Prefect's server and creates new ones; every method sends a request.
+    """Find the runs of models on Prefect's server, and create new ones; every method sends a request.
 
-    ``creation_lock`` is held by who looks up a model's newest run and creates its successor.
+    The caller holds ``creation_lock`` while it looks up a model's newest run and creates its successor.
 
     Args:
         retry_seconds: how long a request is repeated while the server is busy or away.
 
     Raises:
-        OrchestratorError: from every method, if the server cannot be asked.
+        OrchestratorError: from every method, if the server does not answer.
     """
 
     def __init__(self, client: PrefectClient, retry_seconds: float = RETRY_SECONDS) -> None:
         self._client = client
         self._retry_seconds = retry_seconds
-        # Prefect's server creates at best one run at a time, and on SQLite it refuses all writers but one.
+        # Prefect's server creates at best one run at a time, and on SQLite it refuses all writers except one.
         self.creation_lock = asyncio.Lock()
         self._created_at = 0.0
-        # Fewer than the connections in the client's pool: waiting for one of those ends in an error.
+        # Fewer slots than connections in the client's pool: waiting for a connection ends in an error.
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
 
     async def ping(self) -> None:
-        """Checks that the server answers, within ``PING_SECONDS``, for the health endpoint."""
+        """Check that the server answers, within ``PING_SECONDS``, for the health endpoint."""
         await self._request("GET", "/health", timeout_seconds=PING_SECONDS)
 
     async def list_live(self, handles: Sequence[str]) -> dict[str, list[Run]]:
-        """The live runs of each model, the newest first.
+        """Return the live runs of each model, the newest first.
 
         Runs from the UI and from schedules have no tag before they begin. They are found among the newest live runs of
-        all models; if these fill a page, an older one may be missed.
+        all models; if these fill a page, an older run may be missed.
         """
-        found = await self._filter_runs(LIVE_TYPES, {})
-        if len(found) == PAGE:
+        listed = await self._filter_runs(LIVE_TYPES, {})
+        if len(listed) == PAGE:
             for part in _split(handles):
-                found += await self._filter_runs(LIVE_TYPES, {"tags": {"any_": [name_tag(handle) for handle in part]}})
+                listed += await self._filter_runs(LIVE_TYPES, {"tags": {"any_": [name_tag(handle) for handle in part]}})
         live: dict[str, list[Run]] = {handle: [] for handle in handles}
-        for run in {run.run_id: run for run in found}.values():
+        for run in {run.run_id: run for run in listed}.values():
             if run.live and run.handle in live:
                 live[run.handle].append(run)
         return live
 
     async def list_ended(self, handles: Sequence[str]) -> dict[str, list[Run]]:
-        """The runs of each model that ended, the last one first."""
+        """Return the ended runs of each model, the last one first."""
         ended: dict[str, list[Run]] = {handle: [] for handle in handles}
         for part in _split(handles):
-            together = {"tags": {"any_": [name_tag(handle) for handle in part]}}
-            found = await self._filter_runs(ENDED_TYPES, together, "END_TIME_DESC")
-            for run in found:
+            any_tag = {"tags": {"any_": [name_tag(handle) for handle in part]}}
+            listed = await self._filter_runs(ENDED_TYPES, any_tag, "END_TIME_DESC")
+            for run in listed:
                 ended.setdefault(run.handle, []).append(run)
-            if len(found) == PAGE:
-                # The page was full: a model without runs on it may have older ones.
+            if len(listed) == PAGE:
+                # The page was full: a model without runs on this page may have older ones.
                 missing = [handle for handle in part if not ended[handle]]
-                own = [{"tags": {"all_": [name_tag(handle)]}} for handle in missing]
-                asked = [self._filter_runs(ENDED_TYPES, tags, "END_TIME_DESC", ENDED_SHOWN) for tags in own]
-                ended |= dict(zip(missing, await asyncio.gather(*asked), strict=True))
+                single_tags = [{"tags": {"all_": [name_tag(handle)]}} for handle in missing]
+                requests = [self._filter_runs(ENDED_TYPES, tag, "END_TIME_DESC", ENDED_SHOWN) for tag in single_tags]
+                ended |= dict(zip(missing, await asyncio.gather(*requests), strict=True))
         return ended
 
     async def find_newest(self, handle: str) -> Run | None:
-        """The newest run of a model that was requested over HTTP, live or ended; None if there is none."""
+        """Return the newest run of a model that was requested over HTTP, live or ended; None if there is none."""
         conditions = {"tags": {"all_": [name_tag(handle), HTTP_TAG]}, **_due_at(datetime.now(UTC))}
         return next(iter(await self._filter_runs((), conditions, limit=1)), None)
 
     async def find_run(self, run_id: str) -> Run | None:
-        """The run of an id, which has to be a UUID; None if Prefect knows none."""
+        """Return the run with an id, which must be a UUID; None if Prefect has no such run."""
         return next(iter(await self._filter_runs((), {"id": {"any_": [run_id]}}, limit=1)), None)
 
     async def read_progress(self, run_ids: Sequence[str]) -> dict[str, float]:
@@ -118,14 +118,14 @@ class Orchestrator:
         progress: dict[str, float] = {}
         # A retried run may have two artifacts; the newest comes last here and wins.
         for part in _split(run_ids, PAGE // 2):
-            wanted = {"type": {"any_": ["progress"]}, "flow_run_id": {"any_": list(part)}}
-            body = {"artifacts": wanted, "sort": "UPDATED_DESC", "limit": PAGE}
+            conditions = {"type": {"any_": ["progress"]}, "flow_run_id": {"any_": list(part)}}
+            body = {"artifacts": conditions, "sort": "UPDATED_DESC", "limit": PAGE}
             answer = (await self._request("POST", "/artifacts/filter", body)).json()
             progress |= {item["flow_run_id"]: round(float(item["data"]) / 100, 4) for item in reversed(answer)}
         return progress
 
     async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> tuple[Run, bool]:
-        """Creates the run of an idempotency key, or returns the one that has it: a key stands for one run for ever.
+        """Create the run of an idempotency key, or return the existing run: a key always identifies the same run.
 
         The caller must hold ``creation_lock``.
 
@@ -133,13 +133,13 @@ class Orchestrator:
             The run, and whether this request created it.
 
         Raises:
-            UnsureError: whether the run was enqueued is not known.
+            UnsureError: it is not known whether the run was enqueued.
             OrchestratorError: nothing was enqueued.
         """
         request = uuid4().hex
         body = {
             "name": f"{handle} {synth_type}",
-            # Whatever the deployment's own defaults say.
+            # All parameters are sent, so that the deployment's defaults never apply.
             "parameters": asdict(RunRequest.take({"handle": handle, "synth_type": synth_type, "effort": effort})),
             "tags": [name_tag(handle), HTTP_TAG],
             "labels": {REQUEST_LABEL: request},
@@ -151,20 +151,20 @@ class Orchestrator:
         finally:
             self._created_at = time.monotonic()
         answer = response.json()
-        # The status alone says too little: the server answers two requests of one instant with 201 both, and a request
-        # that is sent again, since its first response was lost, with 200.
+        # The status alone is not enough: the server answers two simultaneous requests both with 201, and a request that
+        # is sent again, because its first response was lost, with 200.
         creator = (answer.get("labels") or {}).get(REQUEST_LABEL)
         is_new = creator == request if creator else response.status_code == httpx.codes.CREATED
         return read_run(answer, datetime.now(UTC)), is_new
 
     async def create_review(self, parameters: Mapping[str, Any]) -> str:
-        """Enqueues a run of ``review/on-demand``, and returns its id."""
-        # A request that is sent again, since its answer was lost, makes no second run.
+        """Enqueue a run of ``review/on-demand``, and return its id."""
+        # A request that is sent again, because its answer was lost, creates no second run.
         body = {"parameters": dict(parameters), "idempotency_key": uuid4().hex}
         return str((await self._create(REVIEW_DEPLOYMENT, body)).json()["id"])
 
     def lock_model(self, handle: str) -> AbstractContextManager[None]:
-        """Hold the model's slot inside the block, so that runs which begin meanwhile wait; this blocks the thread.
+        """Hold the model's slot inside the block, so that new runs of the model wait; this blocks the thread.
 
         Raises:
             ModelBusyError: a run works on the model, or begins to.
@@ -172,8 +172,8 @@ class Orchestrator:
         return lock_model(handle, "Nothing was changed")
 
     async def _create(self, deployment: str, body: object) -> httpx.Response:
-        found = (await self._request("GET", f"/deployments/name/{deployment}")).json()
-        return await self._request("POST", f"/deployments/{found['id']}/create_flow_run", body, changes=True)
+        answer = (await self._request("GET", f"/deployments/name/{deployment}")).json()
+        return await self._request("POST", f"/deployments/{answer['id']}/create_flow_run", body, changes=True)
 
     async def _filter_runs(
         self,
@@ -188,7 +188,7 @@ class Orchestrator:
             runs["state"] = {"type": {"any_": list(types)}}
         if types == LIVE_TYPES:
             runs |= _due_at(now)
-        # What finishes a proposed set holds the model's lease too, and is no operation on the model.
+        # A review run also holds the model's lease, but an ended one is not shown as an operation on the model.
         flows = [FLOW] if types == ENDED_TYPES else [FLOW, REVIEW]
         body = {"flows": {"name": {"any_": flows}}, "flow_runs": runs, "sort": sort, "limit": limit}
         answer = await self._request("POST", "/flow_runs/filter", body)
@@ -202,13 +202,13 @@ class Orchestrator:
         changes: bool = False,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> httpx.Response:
-        """Sends a request, and repeats it for up to ``retry_seconds`` while the server is busy or away.
+        """Send a request, and repeat it for up to ``retry_seconds`` while the server is busy or away.
 
         Creating a run can be repeated safely, because of its idempotency key. A read that timed out is not repeated.
         """
         unsure = False
 
-        def may_pass(error: BaseException) -> bool:
+        def is_retryable(error: BaseException) -> bool:
             nonlocal unsure
             # The server may have closed a pooled connection just as we used it.
             is_broken = isinstance(error, _BROKEN) or (changes and isinstance(error, httpx.ReadTimeout))
@@ -222,7 +222,7 @@ class Orchestrator:
 
         try:
             return await AsyncRetrying(
-                retry=retry_if_exception(may_pass),
+                retry=retry_if_exception(is_retryable),
                 stop=stop_after_delay(self._retry_seconds),
                 wait=wait_random_exponential(multiplier=0.05, max=1.0),
                 reraise=True,
@@ -240,7 +240,7 @@ def _due_at(now: datetime) -> dict[str, Any]:
 
 
 def _translate_error(error: httpx.HTTPError, path: str) -> OrchestratorError:
-    """The error for clients, whose message does not reveal the server's address."""
+    """Return the error for clients. Its message does not reveal the server's address."""
     if not isinstance(error, httpx.HTTPStatusError):
         return OrchestratorError(f"Prefect's server does not answer ({type(error).__name__}).")
     status = error.response.status_code

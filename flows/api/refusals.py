@@ -1,4 +1,4 @@
-"""The table of refusals: each status and code with when it is answered, for the OpenAPI document."""
+"""Table of refusals for the OpenAPI document: when each status and code is answered."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from flows.api.errors import IGNORED, REQUEST_ID, RUN_ID, Code
 from flows.api.schemas import ErrorEnvelope
 
-# A status with one of its codes.
+# A status and one of its codes.
 Refused = tuple[int, Code]
 
 REFUSALS: Mapping[Refused, str] = {
@@ -39,7 +39,7 @@ REFUSALS: Mapping[Refused, str] = {
     "message says otherwise",
     (503, "internal_error"): "the server is stopping",
 }
-# Any operation may answer these, even with a valid path and key.
+# Refusals of every operation, even with a valid path and key.
 ALWAYS: tuple[Refused, ...] = (
     (400, "invalid_request"),
     (400, "invalid_json"),
@@ -47,10 +47,10 @@ ALWAYS: tuple[Refused, ...] = (
     (500, "internal_error"),
     (503, "internal_error"),
 )
-# Any operation whose path holds a handle.
+# Refusals of every operation with a handle in its path.
 OF_MODEL: tuple[Refused, ...] = ((404, "not_found"), (404, "model_not_found"), (422, "invalid_handle"))
 BY_PREFECT: tuple[Refused, ...] = ((503, "orchestrator_unavailable"),)
-# Any operation that changes a model's samples.
+# Refusals of every operation that changes a model's samples.
 OF_CHANGE: tuple[Refused, ...] = (
     *OF_MODEL,
     (403, "forbidden"),
@@ -99,20 +99,20 @@ def describe_answers(
     media_type: str = "",
     is_open: bool = False,
 ) -> dict[int | str, dict[str, Any]]:
-    """The ``responses`` of a route: its success, its own refusals, and those that any route may answer.
+    """Return the ``responses`` of a route: its success, its own refusals, and the refusals of every route.
 
     Args:
         refused: the route's own refusals.
-        about: what a success is.
-        media_type: what a success may be besides JSON; FastAPI itself describes the JSON of the route's answer.
+        about: the description of the success.
+        media_type: another media type of the success; FastAPI itself describes the JSON of the route's answer.
         is_open: whether the route needs no key.
     """
-    wanted = {*ALWAYS, *refused, *(() if is_open else [(401, "unauthorized")])}
+    possible = {*ALWAYS, *refused, *(() if is_open else [(401, "unauthorized")])}
     described: dict[int | str, dict[str, Any]] = {success: {"description": about, "headers": {**_ON_EVERY_ANSWER}}}
     if media_type:
         described[success]["content"] = {media_type: {"schema": {"type": "string"}}}
-    for status in sorted({status for status, _ in wanted}):
-        whens = {code: when for (of, code), when in REFUSALS.items() if of == status and (of, code) in wanted}
+    for status in sorted({status for status, _ in possible}):
+        whens = {code: when for (of, code), when in REFUSALS.items() if of == status and (of, code) in possible}
         codes = {"properties": {"error": {"properties": {"code": {"enum": [*whens]}}}}}
         described[status] = {
             "model": ErrorEnvelope,
@@ -124,5 +124,5 @@ def describe_answers(
 
 
 def list_refusals() -> str:
-    """All refusals as a markdown list."""
+    """Return all refusals as a markdown list."""
     return "\n".join(f"- {status} `{code}`: {when}" for (status, code), when in REFUSALS.items())

@@ -1,4 +1,4 @@
-"""The JSON objects of the API's responses, with the platform's field names."""
+"""JSON objects of the API's responses, with the platform's field names."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -15,7 +15,7 @@ HANDLE_EXAMPLE = "u22a8.technical-writing"
 
 
 class Answer(BaseModel):
-    """A JSON object of a response: every field of it is there, and no other."""
+    """JSON object of a response: it always has all of its fields and no others."""
 
     model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
 
@@ -49,7 +49,7 @@ class SynthesizeAnswer(Answer):
 
 
 class Operation(Answer):
-    """The run that works on the model, or the last one that did."""
+    """The run that works on the model, or else the last one."""
 
     kind: Literal["synthesize"] = Field("synthesize", description="What the run does.")
     run_id: str = Field(description="The id of the Prefect flow run.", examples=[RUN_ID_EXAMPLE])
@@ -87,18 +87,18 @@ class ModelPage(Answer):
 
     items: list[ModelAnswer] = Field(description="The models of this page.")
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
-    limit: int = Field(description="How many a page holds at most, as asked for.")
+    limit: int = Field(description="Maximum number of items on a page, as requested.")
 
 
 class TraitAnswer(Answer):
-    """A trait with the counts of its samples; the last three fields tell of traits that the platform discovers."""
+    """A trait with the counts of its samples; the last three fields describe traits that the platform discovers."""
 
     key: str = Field(description="Its name for programs.", examples=["clarity"])
     name: str = Field(description="Its name for people.", examples=["Clarity"])
     description: str = Field(description="What it asks of a text.")
     positive_label: str = Field(description="What a text of quality 1 is called.", examples=["Clear"])
     negative_label: str = Field(description="What a text of quality 0 is called.", examples=["Obscure"])
-    sample_count: int = Field(description="All its samples, those between the poles too.")
+    sample_count: int = Field(description="All its samples, including those between the poles.")
     positive_samples: int = Field(description="Its samples of quality 1.")
     negative_samples: int = Field(description="Its samples of quality 0.")
     kind: Literal["extrinsic"] = Field("extrinsic", description="Defined by its author, not discovered.")
@@ -132,7 +132,7 @@ class AddedSamples(Answer):
     """The samples are there."""
 
     ids: list[Annotated[int, Field(ge=0, lt=2**53)]] = Field(
-        description="The ids of the samples in the order of the request, of those that were there before too."
+        description="The ids of the samples in the order of the request, including samples that the model had already."
     )
 
 
@@ -144,8 +144,8 @@ class DeletedSample(Answer):
 
 
 class SamplePage(Answer):
-    """Samples: the authored ones first, then set by set in the order in which they were attached."""
+    """Samples of a page: authored ones first, then set by set in the order of attachment."""
 
     items: list[SampleAnswer] = Field(description="The samples of this page.")
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
-    limit: int = Field(description="How many a page holds at most, as asked for.")
+    limit: int = Field(description="Maximum number of items on a page, as requested.")

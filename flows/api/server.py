@@ -1,4 +1,4 @@
-"""Runs the HTTP API's server: uvicorn on one address, until it is stopped by a signal."""
+"""Run the HTTP API's server: uvicorn on one address, until a signal stops it."""
 
 import errno
 import logging
@@ -17,9 +17,9 @@ from engine.settings import LogFormat
 from flows.observability.json_logs import choose_formatter
 
 STOP_SECONDS = 5
-# Longer than clients keep an idle connection (httpx: 5 s), lest they send on one that we have just closed.
+# Longer than clients keep an idle connection (httpx: 5 s), so that they never send on a connection just closed.
 KEEP_ALIVE_SECONDS = 10
-# The most connections and requests at once; above it uvicorn itself answers 503.
+# Maximum number of simultaneous connections and requests; above it uvicorn itself answers 503.
 LIMIT_CONCURRENCY = 512
 HEAD_LIMIT_BYTES = 16 * 1024
 
@@ -37,26 +37,26 @@ def serve(
     log_format: LogFormat = "text",
     chosen_by: str = CHOSEN_BY,
 ) -> None:
-    """Serves until SIGTERM or SIGINT, and then gives requests in flight ``stop_seconds`` to finish.
+    """Serve until SIGTERM or SIGINT, and then give requests in flight ``stop_seconds`` to finish.
 
-    Must run in the main thread, for the signals, and be the last thing that the process does: it ends with exit code 0
-    one second after ``stop_seconds`` at the latest, whatever else it is doing.
+    It must run in the main thread, for the signals, as the last step of the process: the process ends with exit code
+    0 one second after ``stop_seconds`` at the latest, even if other work is not finished.
 
     Args:
         port: 0 takes a free one.
-        announce: called with the address once requests are taken.
-        chosen_by: what chooses another address, for the message where this one cannot be used.
+        announce: called with the address when the server accepts requests.
+        chosen_by: the setting that chooses another address, for the error message.
 
     Raises:
         AddressError: the address is in use, not of this machine, or malformed.
-        SystemExit: it was stopped, with code 0.
+        SystemExit: a signal stopped the server; the code is 0.
     """
     log_to_stderr(log_format)
     listener = open_listener(host, port, chosen_by)
     address = write_address(host, listener.getsockname()[1])
     config = uvicorn.Config(
         app,
-        # Strict, and pure Python.
+        # h11 is strict, and pure Python.
         http="h11",
         ws="none",
         loop="asyncio",
@@ -70,20 +70,20 @@ def serve(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=stop_seconds,
     )
-    # Once it has stopped, uvicorn raises the signal again: a stop that was asked for is no failure.
+    # After its stop uvicorn raises the signal again: a requested stop is no failure.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
-    # From here on a request waits for its answer and is not refused.
+    # From here on a connection is accepted and waits for its answer.
     announce(address)
     with listener:
         _Server(config).run(sockets=[listener])
 
 
 def open_listener(host: str, port: int, chosen_by: str = CHOSEN_BY) -> socket.socket:
-    """Opens the listening socket.
+    """Open the listening socket.
 
     Raises:
-        AddressError: the address cannot be used; the message says why, and what chooses another.
+        AddressError: the address cannot be used; the message has the reason, and the setting that chooses another.
     """
     bare = host.strip("[]")
     try:
@@ -91,13 +91,13 @@ def open_listener(host: str, port: int, chosen_by: str = CHOSEN_BY) -> socket.so
         listener = socket.create_server((bare, port), family=family, backlog=2048)
     except OSError as error:
         raise describe_refusal(error, host, port, chosen_by) from error
-    # asyncio sets this only on sockets that it makes itself; without it every request took 44 ms instead of 1 ms.
+    # asyncio sets this only on sockets that it opens itself; without it every request took 44 ms instead of 1 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def describe_refusal(error: OSError, host: str, port: int, chosen_by: str) -> AddressError:
-    """The error for an address that the system refuses; ``chosen_by`` says what chooses another."""
+    """Return the error for an address that the system refuses; ``chosen_by`` names the setting of the address."""
     reason = "another program listens there" if error.errno == errno.EADDRINUSE else str(error.strerror).lower()
     return AddressError(
         f"cannot listen on {write_address(host, port)}: {reason}. Stop what listens there, or choose another "
@@ -106,13 +106,13 @@ def describe_refusal(error: OSError, host: str, port: int, chosen_by: str) -> Ad
 
 
 def write_address(host: str, port: int) -> str:
-    """The URL of an address, such as ``http://127.0.0.1:8000``; an IPv6 host gets brackets."""
+    """Return the URL of an address, such as ``http://127.0.0.1:8000``; an IPv6 host gets brackets."""
     bare = host.strip("[]")
     return f"http://[{bare}]:{port}" if ":" in bare else f"http://{bare}:{port}"
 
 
 def log_to_stderr(log_format: LogFormat = "text") -> None:
-    """Writes the API's log lines and uvicorn's warnings to stderr, independently of other logging in the process."""
+    """Write the API's log lines and uvicorn's warnings to stderr, independently of other logging in the process."""
     handler = logging.StreamHandler()
     handler.setFormatter(choose_formatter(log_format))
     for name, level in _LOGGERS.items():
@@ -124,7 +124,7 @@ def log_to_stderr(log_format: LogFormat = "text") -> None:
 
 class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # A route that runs in a thread cannot be cancelled, and Python would wait for it for ever.
+        # A route that runs in a thread cannot be cancelled, and Python would wait for it forever.
         last_resort = threading.Timer((self.config.timeout_graceful_shutdown or 0) + 1, os._exit, [0])
         last_resort.daemon = True
         last_resort.start()

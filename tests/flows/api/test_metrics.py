@@ -25,7 +25,7 @@ from engine.errors import AddressError
 from engine.settings import Settings
 from engine.store.changes import detach_set
 from engine.store.layout import MANIFEST
-from flows.api.metrics import Gauges, count_store, look_at_prefect, look_at_store, serve_metrics
+from flows.api.metrics import Gauges, count_store, measure_prefect, measure_store, serve_metrics
 
 LATE = {"interactive": 2, "backfill": 0, "parts": 1}
 
@@ -86,12 +86,12 @@ def test_store_that_goes_away_leaves_the_last_count_and_says_so(tmp_path: Path) 
     attach_set(samples, "b", count=6)
     gauges, read = Gauges(registry), registry.get_sample_value
     up = [read("exemplars_store_up")]
-    gauges.tell(look_at_store(str(samples)))
+    gauges.update(measure_store(str(samples)))
     up.append(read("exemplars_store_up"))
     counted = read("exemplars_store_counted_timestamp_seconds")
     samples.rename(tmp_path / "moved")
     samples.write_text("no folder any more")
-    gauges.tell(look_at_store(str(samples)))
+    gauges.update(measure_store(str(samples)))
 
     assert [0, 1, 0] == [*up, read("exemplars_store_up")]
     assert 2 == read("exemplars_store_sets", {"status": "attached"})
@@ -160,7 +160,7 @@ def test_workers_and_late_runs_are_counted_and_no_number_while_prefect_is_away()
         ) as client,
     ):
         for _ in range(2):
-            seen.append({**look_at_prefect(client)})
+            seen.append({**measure_prefect(client)})
 
     there, away = seen
     assert {"prefect_up": 1, "workers_online": 2, "runs_late": LATE} == there
