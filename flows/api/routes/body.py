@@ -1,7 +1,7 @@
-"""Reads the JSON body of a request into a pydantic model, once key, handle and scope are known to be good.
+"""Read the JSON body of a request into a pydantic model, after the checks of key, handle and scope.
 
-FastAPI itself would parse a body before all of them, and so answer 400 where the contract has 401, 404 or 403. What a
-request brings and nobody reads is noted by name, for ``X-Ignored-Fields``.
+FastAPI itself would parse the body before these checks, and so answer 400 where the contract has 401, 404 or 403.
+The names of ignored fields and query parameters are noted for ``X-Ignored-Fields``.
 """
 
 import codecs
@@ -26,14 +26,14 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
 
-Wanted = TypeVar("Wanted", bound=Body)
+BodyType = TypeVar("BodyType", bound=Body)
 
 
-async def read_body(request: Request, kind: type[Wanted]) -> Wanted:
-    """The body of a request; the fields of it that nobody reads are noted.
+async def read_body(request: Request, kind: type[BodyType]) -> BodyType:
+    """Return the body of a request, and note the names of its ignored fields.
 
     Raises:
-        ApiError: 400 if it is not JSON, 422 if it is JSON but not what is wanted, or the content type is another.
+        ApiError: 400 if it is not JSON; 422 if it is JSON but does not match ``kind``, or has another content type.
     """
     content_type = request.headers.get("content-type", "application/json")
     body = await run_in_threadpool(_parse, await request.body(), content_type, kind)
@@ -42,21 +42,21 @@ async def read_body(request: Request, kind: type[Wanted]) -> Wanted:
 
 
 async def note_query(request: Request) -> None:
-    """Notes the query parameters that the route does not read. One without a value, which may be a secret, is not."""
+    """Note the query parameters that the route ignores, except one without a value, which may be a secret."""
     given = parse_qsl(request.scope["query_string"].decode("latin-1"))
     known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
     _note(request, (name for name, _ in given if name not in known))
 
 
 def describe_body(kind: type[Body]) -> dict[str, Any]:
-    """The ``openapi_extra`` of a route that reads such a body."""
+    """Return the ``openapi_extra`` of a route that reads a body of this kind."""
     schema = kind.model_json_schema()
     inlined = _inline(schema, schema.pop("$defs", {}))
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": inlined}}}}
 
 
 def refuse_field(message: str, field: str, **details: object) -> ApiError:
-    """The 422 for a field of the body."""
+    """Return the 422 for a field of the body."""
     return ApiError(422, "invalid_request", message, {"field": field, **details})
 
 
@@ -64,7 +64,7 @@ def _note(request: Request, names: Iterable[str]) -> None:
     request.scope["state"].setdefault(IGNORED, []).extend(names)
 
 
-def _parse(body: bytes, content_type: str, kind: type[Wanted]) -> Wanted:
+def _parse(body: bytes, content_type: str, kind: type[BodyType]) -> BodyType:
     if not body.strip():
         raise ApiError(400, "invalid_json", "There is no body. Send a JSON object.")
     try:
@@ -80,21 +80,21 @@ def _parse(body: bytes, content_type: str, kind: type[Wanted]) -> Wanted:
         raise _refuse_value(first["loc"], first["msg"]) from None
 
 
-def _refuse_value(place: tuple[int | str, ...], said: str) -> ApiError:
-    """The 422 for the value at a place such as ``("samples", 2, "quality")``."""
-    names = [part for part in place if isinstance(part, str)]
-    index = next((part for part in place if isinstance(part, int)), None)
+def _refuse_value(path: tuple[int | str, ...], message: str) -> ApiError:
+    """Return the 422 for the value at a path such as ``("samples", 2, "quality")``."""
+    names = [part for part in path if isinstance(part, str)]
+    index = next((part for part in path if isinstance(part, int)), None)
     if index is None:
         field = names[0] if names else "body"
-        return refuse_field(f"{field}: {said}.", field)
-    # Behind the name of a field pydantic tells the members of a union.
+        return refuse_field(f"{field}: {message}.", field)
+    # After the name of a field pydantic lists the members of a union.
     field = names[1] if len(names) > 1 else names[0]
-    return refuse_field(f"Sample {index}: {field}: {said}.", field, index=index)
+    return refuse_field(f"Sample {index}: {field}: {message}.", field, index=index)
 
 
-def _list_extra(body: Body, within: str = "") -> Iterator[str]:
-    """Yields the names of fields that nobody reads, those of objects in a list by the list's name too."""
-    yield from (within + name for name in body.model_extra or ())
+def _list_extra(body: Body, prefix: str = "") -> Iterator[str]:
+    """Yield the names of ignored fields; a field of an object in a list has the list's name as its prefix."""
+    yield from (prefix + name for name in body.model_extra or ())
     for field in type(body).model_fields:
         value = getattr(body, field)
         for item in value if isinstance(value, list) else ():

@@ -1,4 +1,4 @@
-"""The routes that add samples to a draft, all or none, each once however often it is sent, and take one off it.
+"""Routes that add samples to a draft, all or none, without duplicates, or delete one sample.
 
 Both change a model's samples while no run works on it.
 """
@@ -44,9 +44,9 @@ router = APIRouter(tags=["Changing"])
 
 MOST_SAMPLES = 500
 MAX_URL_CHARACTERS = 2048
-# Without NUL, and not blank: Python calls more characters space than regular expressions do.
+# No NUL, and not blank: Python treats more characters as space than regular expressions do.
 NOT_BLANK = r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"
-# Another change takes less than a second; of a request that died the slot is free after its lease.
+# Another change takes less than a second. The slot of a request that died is free when its lease expires.
 WAIT_SECONDS = 10.0
 POLL_SECONDS = 0.2
 UNDONE = "Nothing was changed"
@@ -105,27 +105,27 @@ class AddBody(Body):
     summary="Add samples",
 )
 async def add_model_samples(request: Request, handle: Annotated[str, Depends(find_changeable_model)]) -> AddedSamples:
-    """Adds samples to a draft, with the provenance `authored`: 1 to 500 at a time, all of them or none.
+    """Add samples to a draft, with the provenance `authored`: 1 to 500 at a time, all of them or none.
 
     Sending the same request again is safe: a sample that is there already (same trait, text and quality; authored,
     added or attached) answers with its id. The same trait and text with another quality, in the model or twice in one
-    request, is 422. The `details` of a 422 have the `index` of the first sample that was refused.
+    request, is 422. The `details` of a 422 have the `index` of the first refused sample.
     """
-    wanted = await read_body(request, AddBody)
+    body = await read_body(request, AddBody)
     settings = get_settings(request)
-    samples = await run_in_threadpool(_check_model, settings, handle, wanted.samples)
-    place = f"{settings.samples_uri.rstrip('/')}/handle={handle}"
+    samples = await run_in_threadpool(_check_model, settings, handle, body.samples)
+    folder = f"{settings.samples_uri.rstrip('/')}/handle={handle}"
 
     def add() -> list[int]:
         # A run of another Prefect server may be about to attach the same text.
-        with translate_errors(place, "Permit writing; nothing was added"), lock_model(place):
+        with translate_errors(folder, "Permit writing; nothing was added"), lock_model(folder):
             return add_samples(settings.models_uri, settings.samples_uri, handle, samples)
 
     return AddedSamples(ids=await change_draft(request, handle, add))
 
 
 class SampleConvertor(StringConvertor):
-    """Any part of a path but the one that is an endpoint of its own: another method than that one's is 405 there."""
+    """Any part of a path except ``synthesize``, which is another endpoint: other methods are 405 there."""
 
     regex = "(?!synthesize$)[^/]+"
 
@@ -146,32 +146,33 @@ async def delete_model_sample(
     handle: Annotated[str, Depends(find_changeable_model)],
     sample_id: Annotated[int, Path(description="A sample's id, as listings show it.", examples=[SAMPLE_ID_EXAMPLE])],
 ) -> DeletedSample:
-    """Takes a sample off a draft: one that a run attached, or one that was added.
+    """Delete a sample of a draft: one that a run attached, or one that was added.
 
-    The manifest of an attached one's set says when it went, and by which key. A sample that stands in a
-    file that an author wrote is 409, with the file and the line in the message: it is taken out there.
+    The manifest of an attached sample's set says when it was deleted, and by which key. A sample in a file that an
+    author wrote is 409, with the file and the line in the message: delete it in that file.
     """
-    settings, who = get_settings(request), get_key(request).name
+    settings, key_name = get_settings(request), get_key(request).name
     await run_in_threadpool(_find_sample, settings, handle, sample_id)
 
     def delete() -> None:
         # Another request may have deleted it while this one waited.
-        places = _find_sample(settings, handle, sample_id)
-        with emitting_removals(list_touched(places)):
-            remove_samples(settings.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC), who=who))
+        locations = _find_sample(settings, handle, sample_id)
+        with emitting_removals(list_touched(locations)):
+            removal = Removal((sample_id,), datetime.now(UTC), who=key_name)
+            remove_samples(settings.models_uri, handle, locations, removal)
 
     await change_draft(request, handle, delete)
     return DeletedSample(handle=handle)
 
 
 async def change_draft(request: Request, handle: str, change: Callable[[], Result]) -> Result:
-    """Does ``change`` in a thread while the slot of a draft is held, so that no run begins to work on the model.
+    """Call ``change`` in a thread while the slot of a draft is held, so that no run begins to work on the model.
 
-    Requests at this process change a model one by one, and so only one of them at a time asks Prefect for the slot.
+    Requests to this process change a model one by one, so only one request at a time asks Prefect for the slot.
 
     Raises:
         FrozenModelError: the model is not a draft.
-        ApiError: 409, a run works on it, or others change it all the while.
+        ApiError: 409, a run works on the model, or other requests change it for the whole waiting time.
         OrchestratorError: Prefect's server does not answer; nothing was changed.
     """
     models_uri = get_settings(request).models_uri
@@ -196,7 +197,7 @@ async def change_draft(request: Request, handle: str, change: Callable[[], Resul
 def _change_alone(
     orchestrator: Orchestrator, models_uri: str, handle: str, wait_seconds: float, change: Callable[[], Result]
 ) -> Result:
-    ends = time.monotonic() + wait_seconds
+    deadline = time.monotonic() + wait_seconds
     while True:
         try:
             with orchestrator.lock_model(handle):
@@ -204,44 +205,45 @@ def _change_alone(
                 return change()
         except OrchestratorError as error:
             # On SQLite Prefect's server refuses a writer while another writes.
-            if time.monotonic() > ends:
-                # The error's own message has the server's address.
+            if time.monotonic() > deadline:
+                # The message of this error has the server's address.
                 raise OrchestratorError(AWAY) from error
         except ModelBusyError as error:
             if error.run_id is not None:
                 raise refuse_run(handle, error.run_id) from None
-            if time.monotonic() > ends:
+            if time.monotonic() > deadline:
                 raise _refuse_crowd(handle) from None
         time.sleep(POLL_SECONDS)
 
 
 def _refuse_crowd(handle: str) -> ApiError:
-    said = f"{handle} is being changed by another request, or a run begins. Nothing was changed; ask again in a moment."
-    return ApiError(409, "model_busy", said)
+    cause = f"{handle} is being changed by another request, or a run begins."
+    return ApiError(409, "model_busy", f"{cause} Nothing was changed; ask again in a moment.")
 
 
-def _check_model(settings: Settings, handle: str, wanted: Sequence[NewSample]) -> list[Seed]:
+def _check_model(settings: Settings, handle: str, new_samples: Sequence[NewSample]) -> list[Seed]:
     outline = load_outline(settings.models_uri, handle)
     check_traits(outline)
     keys = index_traits(outline)
-    for index, sample in enumerate(wanted):
+    for index, sample in enumerate(new_samples):
         if sample.trait not in keys:
             listed = ", ".join(trait.key for trait in outline.traits)
-            said = f"Sample {index}: {outline.handle} has no trait {sample.trait[:60]!r}. It has: {listed}."
-            raise refuse_field(said, "trait", index=index)
+            message = f"Sample {index}: {outline.handle} has no trait {sample.trait[:60]!r}. It has: {listed}."
+            raise refuse_field(message, "trait", index=index)
     samples = [
-        Seed(keys[sample.trait], sample.text.strip(), sample.quality, source_url=sample.source_url) for sample in wanted
+        Seed(keys[sample.trait], sample.text.strip(), sample.quality, source_url=sample.source_url)
+        for sample in new_samples
     ]
     choose_new(settings.models_uri, settings.samples_uri, outline, samples)
     return samples
 
 
 def _find_sample(settings: Settings, handle: str, sample_id: int) -> list[SampleLocation]:
-    places = find_in_model(settings.models_uri, settings.samples_uri, handle, [sample_id])
+    locations = find_in_model(settings.models_uri, settings.samples_uri, handle, [sample_id])
     details = {"sample_id": sample_id}
-    if own := [place.where for place in places if place.standing == "authored" and not place.is_added]:
-        said = f"Sample {sample_id} stands in {own[0]}, which its author wrote. Take it out there."
-        raise ApiError(409, "sample_authored", said, details)
-    if not any(place.is_removable for place in places):
+    if authored := [place.where for place in locations if place.standing == "authored" and not place.is_added]:
+        message = f"Sample {sample_id} stands in {authored[0]}, which its author wrote. Take it out there."
+        raise ApiError(409, "sample_authored", message, details)
+    if not any(place.is_removable for place in locations):
         raise ApiError(404, "sample_not_found", f"{handle} has no such sample.", details)
-    return places
+    return locations

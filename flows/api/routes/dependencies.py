@@ -1,4 +1,4 @@
-"""What the routes read out of a request: its model, by the handle and checked against the key, and a page's cursor."""
+"""Dependencies of routes: the model of a request, checked against its key, and the cursor of a page."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ NEXT = "`next_cursor` of the page before, with the same filters; left out for th
 Cursor = Annotated[
     str | SkipJsonSchema[None], Query(description=NEXT, json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
 ]
-# Not a secret: it distinguishes cursors that we issued from made-up or truncated ones, and hides nothing.
+# Not a secret: it distinguishes cursors that we issued from invented or truncated ones, and hides nothing.
 _SEAL = b"exemplars cursor 1"
 _SEAL_BYTES = 8
 
@@ -39,44 +39,44 @@ def find_model(
         ),
     ],
 ) -> str:
-    """The handle of a model that exists and that the request's key may read.
+    """Return the handle of an existing model that the request's key may read.
 
     Raises:
-        ApiError: 422 if the handle is malformed; 404 if there is no such model or the key may not read it, which
-            answer alike.
+        ApiError: 422 if the handle is malformed; 404 if there is no such model or the key may not read it, with the
+            same answer.
     """
     try:
         check_handle(handle)
     except HandleError as error:
         raise ApiError(422, "invalid_handle", f"{error}.", {"handle": handle}) from None
     settings, key = get_settings(request), get_key(request)
-    # The model is looked up even if the key may not read it, so that the response time does not reveal which it is.
-    is_there = has_model(settings.models_uri, handle)
-    if not is_there or not key.may_read(handle):
-        where = f" that this key may read: it {key.rights}" if key.namespaces else ""
-        raise ApiError(404, "model_not_found", f"There is no model {handle}{where}.", {"handle": handle})
+    # The model is looked up even if the key may not read it, so that the response time does not reveal the case.
+    exists = has_model(settings.models_uri, handle)
+    if not exists or not key.may_read(handle):
+        rights = f" that this key may read: it {key.rights}" if key.namespaces else ""
+        raise ApiError(404, "model_not_found", f"There is no model {handle}{rights}.", {"handle": handle})
     return handle
 
 
-# It reads no file, so it is a coroutine: that saves the switch to a thread.
+# A coroutine saves the switch to a thread, and this function reads no file.
 async def find_own_model(request: Request, handle: Annotated[str, Depends(find_model)]) -> str:
-    """The handle of a model in a namespace that the key owns.
+    """Return the handle of a model in a namespace that the key owns.
 
     Raises:
-        ApiError: as ``find_model``; 403 if the key does not own the namespace.
+        ApiError: as for ``find_model``; 403 if the key does not own the namespace.
     """
     key, namespace = get_key(request), handle.partition(".")[0]
     if not key.owns(handle):
-        said = f"This key does not own the namespace {namespace}: it {key.rights}."
-        raise ApiError(403, "forbidden", said, {"namespace": namespace})
+        message = f"This key does not own the namespace {namespace}: it {key.rights}."
+        raise ApiError(403, "forbidden", message, {"namespace": namespace})
     return handle
 
 
 async def find_changeable_model(request: Request, handle: Annotated[str, Depends(find_model)]) -> str:
-    """The handle of a model that the key may change.
+    """Return the handle of a model that the key may change.
 
     Raises:
-        ApiError: as ``find_own_model``, and 403 for a key of the scope ``scoring``.
+        ApiError: as for ``find_own_model``, and 403 for a key of the scope ``scoring``.
     """
     key = get_key(request)
     if key.scope != "authoring":
@@ -85,49 +85,49 @@ async def find_changeable_model(request: Request, handle: Annotated[str, Depends
 
 
 def index_traits(outline: Outline) -> dict[str, str]:
-    """The key of each trait by all that it may be called: its key, and its name where no key is the same."""
+    """Return the key of each trait by its key and by its name. If a name equals another trait's key, the key wins."""
     names = {trait.name: trait.key for trait in reversed(outline.traits)}
     return names | {trait.key: trait.key for trait in outline.traits}
 
 
-def write_cursor(listing: Sequence[str], place: Sequence[str | int]) -> str:
-    """The cursor, an opaque text, of a place in a listing: the endpoint's name and the values of all its filters."""
-    content = json.dumps(list(place), separators=(",", ":")).encode()
+def write_cursor(listing: Sequence[str], position: Sequence[str | int]) -> str:
+    """Return an opaque cursor for a position in ``listing`` (the endpoint's name and the values of all its filters)."""
+    content = json.dumps(list(position), separators=(",", ":")).encode()
     sealed = json.dumps(list(listing)).encode() + b"\0" + content
     seal = hashlib.blake2b(sealed, key=_SEAL, digest_size=_SEAL_BYTES).digest()
     return base64.urlsafe_b64encode(seal + content).decode().rstrip("=")
 
 
 def read_cursor(listing: Sequence[str], cursor: str) -> list[Any]:
-    """The place that a cursor of this listing stands for.
+    """Return the position of a cursor in this listing.
 
     Raises:
-        ApiError: 422, if this listing did not issue the cursor.
+        ApiError: 422, this listing did not issue the cursor.
     """
     try:
-        place: list[Any] = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[_SEAL_BYTES:])
-        # What is written again is the same text only if the seal is ours.
-        is_ours = isinstance(place, list) and write_cursor(listing, place) == cursor
+        position: list[Any] = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[_SEAL_BYTES:])
+        # Only with our seal does writing the position again give the same text.
+        is_ours = isinstance(position, list) and write_cursor(listing, position) == cursor
     except (ValueError, RecursionError):
         is_ours = False
     if not is_ours:
         raise ApiError(422, "invalid_request", f"This cursor is not of this listing. Give {NEXT}", {"field": "cursor"})
-    return place
+    return position
 
 
 def get_key(request: Request) -> Key:
-    """The key that ``Guard`` put into the request's state."""
+    """Return the key that ``Guard`` put into the request's state."""
     key: Key = request.state.key
     return key
 
 
 def get_orchestrator(request: Request) -> Orchestrator:
-    """Whoever the application asks about runs."""
+    """Return the orchestrator of the application, which holds the runs."""
     orchestrator: Orchestrator = request.app.state.orchestrator
     return orchestrator
 
 
 def get_settings(request: Request) -> Settings:
-    """The settings that the application was made for."""
+    """Return the settings of the application."""
     settings: Settings = request.app.state.settings
     return settings

@@ -1,4 +1,4 @@
-"""Describes many models at once: each one's state and last operation, from Prefect's runs and the lifecycle file."""
+"""Describe many models at once: state and last operation, from Prefect's runs and the lifecycle file."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _PATH = re.compile(r"(?<![\w:/.])/(?:[^\s/:'\"]+/)+")
 
 
 async def describe_models(orchestrator: Orchestrator, settings: Settings, handles: Sequence[str]) -> list[ModelAnswer]:
-    """The responses for some models, in the order of the handles.
+    """Return the responses for several models, in the order of the handles.
 
     Raises:
         OrchestratorError: Prefect's server does not answer.
@@ -32,14 +32,14 @@ async def describe_models(orchestrator: Orchestrator, settings: Settings, handle
     shown = [choose_operation(live[handle], ended.get(handle, ())) for handle in handles]
     unfinished = [run.run_id for run in shown if run is not None and run.status != "succeeded"]
     progress = await orchestrator.read_progress(unfinished)
-    found = zip(handles, shown, strict=True)
+    pairs = zip(handles, shown, strict=True)
     return await run_in_threadpool(
-        lambda: [_describe(settings.models_uri, handle, bool(live[handle]), run, progress) for handle, run in found]
+        lambda: [_describe(settings.models_uri, handle, bool(live[handle]), run, progress) for handle, run in pairs]
     )
 
 
 def derive_state(lifecycle: Lifecycle, is_live: bool, run: Run | None) -> State:
-    """``busy`` while a run is live, ``failed`` for a draft whose last run failed, else the lifecycle file's state."""
+    """Return ``busy`` during a live run, ``failed`` for a draft after a failed run, else the lifecycle file's state."""
     if is_live:
         return "busy"
     has_failed = lifecycle.state == "draft" and run is not None and run.status == "failed"
@@ -47,7 +47,7 @@ def derive_state(lifecycle: Lifecycle, is_live: bool, run: Run | None) -> State:
 
 
 def make_operation(run: Run | None, progress: float | None) -> Operation | None:
-    """The ``last_operation`` of a run, None without one; ``progress`` is what the run has published, in [0, 1]."""
+    """Return the ``last_operation`` of a run, None without a run; ``progress``, in [0, 1], is the published one."""
     if run is None:
         return None
     if run.status == "succeeded":
@@ -64,14 +64,14 @@ def make_operation(run: Run | None, progress: float | None) -> Operation | None:
 
 
 def hide_folders(text: str) -> str:
-    """The text without the folders of this machine; the names of files stay."""
+    """Return the text without the folders of this machine; file names stay."""
     return _PATH.sub("…/", text)
 
 
 def _describe(
     models_uri: str, handle: str, is_live: bool, run: Run | None, progress: Mapping[str, float]
 ) -> ModelAnswer:
-    # What cannot be read of one model fails no listing.
+    # An unreadable file of one model must not fail the listing.
     outline, lifecycle = Outline(handle), Lifecycle("failed")
     with suppress(DefinitionError, StoreError):
         outline = load_outline(models_uri, handle)
@@ -90,9 +90,9 @@ def _describe(
 
 
 def _make_error_message(run: Run) -> str:
-    """The run's error message, without Prefect's prefix and without paths of this machine."""
-    said = run.message
-    if said.startswith(RAISED):
-        said = said.removeprefix(RAISED).partition(": ")[2]
-    lines = [hide_folders(line.strip()) for line in said.splitlines() if KEPT not in line]
+    """Return the run's error message, without Prefect's prefix and without paths of this machine."""
+    message = run.message
+    if message.startswith(RAISED):
+        message = message.removeprefix(RAISED).partition(": ")[2]
+    lines = [hide_folders(line.strip()) for line in message.splitlines() if KEPT not in line]
     return "\n".join(lines).strip() or f"The run ended as {run.status}."

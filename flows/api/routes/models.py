@@ -1,4 +1,4 @@
-"""The routes that read models, their traits, cards and samples, and the report of a run."""
+"""Routes that read models, their traits, cards and samples, and the report of a run."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -44,7 +44,7 @@ from flows.api.schemas import RUN_ID_EXAMPLE, ModelAnswer, ModelPage, SampleAnsw
 router = APIRouter(tags=["Reading"])
 MAX_MODELS, DEFAULT_MODELS = 250, 50
 MAX_SAMPLES, DEFAULT_SAMPLES = 500, 100
-# The page brings its own style and script and nothing from elsewhere.
+# The page contains its style and script, and loads nothing from elsewhere.
 REPORT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "sandbox allow-scripts; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -75,9 +75,9 @@ async def list_models(
     limit: Annotated[int, Query(ge=1, le=MAX_MODELS, description="Models on a page, at most.")] = DEFAULT_MODELS,
     cursor: Cursor = None,
 ) -> ModelPage:
-    """The models of one namespace that the key may read, in the order of their handles.
+    """List the models of one namespace that the key may read, in the order of their handles.
 
-    With `state` a page may hold fewer than `limit`, or none, and still have a next one.
+    With `state` a page may hold fewer than `limit` models, or none, and still have a next page.
     """
     listing = ("models", namespace, state or "")
     [after] = read_cursor(listing, cursor) if cursor is not None else [""]
@@ -86,11 +86,11 @@ async def list_models(
         if get_key(request).may_read(namespace)
         else []
     )
-    left = sorted(handle for handle in handles if handle > after)
-    found = await describe_models(get_orchestrator(request), get_settings(request), left[:limit])
-    following = write_cursor(listing, [left[limit - 1]]) if len(left) > limit else None
-    shown = [model for model in found if state in (None, model.state)]
-    return ModelPage(items=shown, next_cursor=following, limit=limit)
+    remaining = sorted(handle for handle in handles if handle > after)
+    described = await describe_models(get_orchestrator(request), get_settings(request), remaining[:limit])
+    next_cursor = write_cursor(listing, [remaining[limit - 1]]) if len(remaining) > limit else None
+    shown = [model for model in described if state in (None, model.state)]
+    return ModelPage(items=shown, next_cursor=next_cursor, limit=limit)
 
 
 @router.get(
@@ -108,15 +108,15 @@ async def read_model(
     # OpenAPI forbids a parameter named Accept; the response's media types describe it instead.
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ) -> ModelAnswer | Response:
-    """A model with its state and its last operation; with `Accept: text/markdown`, its card, which tells no state.
+    """Read a model with its state and its last operation; with `Accept: text/markdown`, its card, without a state.
 
-    This is where a run is followed: `last_operation` has its status and its progress.
+    Follow a run here: `last_operation` has its status and its progress.
     """
     settings = get_settings(request)
     response.headers["Vary"] = "Accept"
     if prefers_markdown(accept):
-        counted = await run_in_threadpool(count_model, settings, handle, get_key(request))
-        return Response(render_model_card(*counted), media_type=MARKDOWN, headers={"Vary": "Accept"})
+        card_content = await run_in_threadpool(count_model, settings, handle, get_key(request))
+        return Response(render_model_card(*card_content), media_type=MARKDOWN, headers={"Vary": "Accept"})
     [model] = await describe_models(get_orchestrator(request), settings, [handle])
     return model
 
@@ -127,7 +127,7 @@ async def read_model(
     summary="List traits",
 )
 def list_traits(request: Request, handle: Handle) -> TraitList:
-    """The traits of a model, each with its poles and the counts of its samples, authored and synthesized."""
+    """List the traits of a model, each with its poles and the counts of its samples, authored and synthesized."""
     outline, counts = count_model(get_settings(request), handle, get_key(request))
     return TraitList(
         traits=[
@@ -166,24 +166,24 @@ def list_model_samples(
     limit: Annotated[int, Query(ge=1, le=MAX_SAMPLES, description="Samples on a page, at most.")] = DEFAULT_SAMPLES,
     cursor: Cursor = None,
 ) -> SamplePage:
-    """The samples of a model, page by page, for a key that owns its namespace.
+    """List the samples of a model, page by page, for a key that owns its namespace.
 
-    Authored samples come first, then those of each run in the order in which they were attached. A run that ends
-    between two pages moves nothing: every sample is listed once.
+    Authored samples come first, then the samples of each run in the order of attachment. A run that ends between two
+    pages moves nothing: every sample is listed once.
     """
     settings = get_settings(request)
     outline = load_outline(settings.models_uri, handle)
     key = None if trait is None else index_traits(outline).get(trait)
     if trait is not None and key is None:
         keys = [each.key for each in outline.traits]
-        said = f"{handle} has no such trait. It has: {', '.join(keys) or 'none'}."
-        raise ApiError(404, "trait_not_found", said, {"trait": trait, "traits": keys})
+        message = f"{handle} has no such trait. It has: {', '.join(keys) or 'none'}."
+        raise ApiError(404, "trait_not_found", message, {"trait": trait, "traits": keys})
     listing = ("samples", handle, key or "")
     position: Any = FIRST if cursor is None else tuple(read_cursor(listing, cursor))
     page = list_samples(settings.models_uri, settings.samples_uri, outline, key, position, limit)
-    following = write_cursor(listing, page.next_position) if page.next_position else None
+    next_cursor = write_cursor(listing, page.next_position) if page.next_position else None
     items = [SampleAnswer.model_validate(sample, from_attributes=True) for sample in page.samples]
-    return SamplePage(items=items, next_cursor=following, limit=limit)
+    return SamplePage(items=items, next_cursor=next_cursor, limit=limit)
 
 
 @router.get(
@@ -198,10 +198,10 @@ def read_report(
         UUID, Path(description="A run's id, of a 202 or of a model's `last_operation`.", examples=[RUN_ID_EXAMPLE])
     ],
 ) -> Response:
-    """The page that a run left beside its samples, for a key that owns the model's namespace.
+    """Read the page that a run wrote next to its samples, for a key that owns the model's namespace.
 
-    There is one once the run has ended at the gate or behind it, also where nothing was attached. For a browser the key
-    is the password of its dialog, with any user name.
+    The page exists when the run has ended at the gate or after it, even if nothing was attached. In a browser the key
+    is the password of the dialog, with any user name.
     """
     stored, key = find_set(get_settings(request).samples_uri, str(run_id)), get_key(request)
     try:
@@ -210,17 +210,17 @@ def read_report(
     except (FileNotFoundError, OutsideFolderError):
         page = None
     if page is None:
-        said = f"There is no report of a run {run_id}{key.own_place}."
-        raise ApiError(404, "not_found", said, {"run_id": str(run_id)})
+        message = f"There is no report of a run {run_id}{key.own_place}."
+        raise ApiError(404, "not_found", message, {"run_id": str(run_id)})
     return Response(page, media_type=HTML, headers=REPORT_HEADERS)
 
 
 def count_model(settings: Settings, handle: str, key: Key) -> tuple[Outline, Mapping[str, SampleCount]]:
-    """The outline of a model and the counts of its samples by trait key.
+    """Return the outline of a model and the counts of its samples by trait key.
 
     Raises:
-        DefinitionError: the definition or a line of its samples is wrong. What stands there is quoted only for a key
-            that owns the namespace.
+        DefinitionError: the definition or a line of its samples is wrong. The content is quoted only for a key that
+            owns the namespace.
     """
     try:
         outline = load_outline(settings.models_uri, handle)
@@ -234,6 +234,6 @@ def count_model(settings: Settings, handle: str, key: Key) -> tuple[Outline, Map
 
 
 def prefers_markdown(accept: str) -> bool:
-    """Whether an ``Accept`` header names markdown and not JSON too."""
+    """Return whether an ``Accept`` header names markdown and does not name JSON."""
     names = {each.partition(";")[0].strip().lower() for each in accept.split(",")}
     return MARKDOWN in names and "application/json" not in names

@@ -1,4 +1,4 @@
-"""The route that starts a synthesis: checks the request and the model, and enqueues one run."""
+"""Route that starts a synthesis: check the request and the model, and enqueue one run."""
 
 from typing import Annotated, Literal
 
@@ -23,7 +23,7 @@ router = APIRouter(tags=["Synthesis"])
 
 
 class SynthesizeBody(Body):
-    """What to synthesize; `{}` is enough."""
+    """Parameters of a synthesis; `{}` is enough."""
 
     model_config = ConfigDict(
         title="SynthesizeRequest",
@@ -32,7 +32,7 @@ class SynthesizeBody(Body):
         },
     )
 
-    # `enrich` is engine-internal: the surface refuses it (the platform's contract, section 4).
+    # `enrich` is internal to the engine: the HTTP API refuses it (the platform's contract, section 4).
     synth_type: Literal["from_traits", "diversify"] = Field(
         "from_traits",
         description="`from_traits` makes exemplars from what the traits mean; `diversify` varies the model's authored "
@@ -62,22 +62,22 @@ class SynthesizeBody(Body):
 async def synthesize_samples(
     request: Request, handle: Annotated[str, Depends(find_changeable_model)]
 ) -> SynthesizeAnswer:
-    """Enqueues a run that makes labelled samples for a draft model and attaches them, if they pass the gate.
+    """Enqueue a run that makes labelled samples for a draft model and attaches them if they pass the gate.
 
-    The answer comes at once; the run works on behind it. While it does the model is `busy`, and `last_operation` of
-    the model tells how far it is. Sending the same request again is safe: while the run is queued or running, it is
-    answered with 409 and that run's id.
+    The answer comes at once, before the run ends. During the run the model is `busy`, and `last_operation` of the
+    model has its progress. Sending the same request again is safe: while the run is queued or running, the answer is
+    409 with that run's id.
     """
-    wanted = await read_body(request, SynthesizeBody)
-    own = await run_in_threadpool(check_model, get_settings(request), handle, wanted)
-    effort, orchestrator = choose_effort(wanted.effort, own), get_orchestrator(request)
-    await refuse_awaited(orchestrator, get_settings(request).replies_place, handle, wanted.synth_type, effort)
-    run = await enqueue(orchestrator, handle, wanted.synth_type, effort, own)
+    body = await read_body(request, SynthesizeBody)
+    model_effort = await run_in_threadpool(check_model, get_settings(request), handle, body)
+    effort, orchestrator = choose_effort(body.effort, model_effort), get_orchestrator(request)
+    await refuse_awaited(orchestrator, get_settings(request).replies_place, handle, body.synth_type, effort)
+    run = await enqueue(orchestrator, handle, body.synth_type, effort, model_effort)
     return SynthesizeAnswer(state="busy", run_id=run.run_id)
 
 
-def check_model(settings: Settings, handle: str, wanted: SynthesizeBody) -> Effort | None:
-    """Checks that the model can be synthesized for, and returns its own effort. Wrong sample lines are left to the run.
+def check_model(settings: Settings, handle: str, body: SynthesizeBody) -> Effort | None:
+    """Check that the model permits a synthesis, and return its effort. The run checks the sample lines.
 
     Raises:
         NoTraitsError, NoSeedsError, DefinitionError: the model's definition does not permit the request.
@@ -86,7 +86,7 @@ def check_model(settings: Settings, handle: str, wanted: SynthesizeBody) -> Effo
     outline = load_outline(settings.models_uri, handle)
     check_traits(outline)
     seeds = (seed for *_, seed in walk_seeds(settings.models_uri, outline))
-    if wanted.synth_type == "diversify" and find_seedless(outline.traits, seeds):
+    if body.synth_type == "diversify" and find_seedless(outline.traits, seeds):
         check_seeds(load_model(settings.models_uri, handle))
     check_draft(settings.models_uri, handle, "Nothing was enqueued")
     return outline.effort
