@@ -1,6 +1,6 @@
-"""The three tools that the HTTP API has no operation for: a plan with its cost, a run, and a model's mistakes.
+"""Three tools without an operation in the HTTP API: a plan with its cost, a run, and a model's mistakes.
 
-They are routes of the application that the tools ask, and of no other, so that keys and refusals are the HTTP API's.
+They are routes of the tools' application only, so that keys and refusals work as in the HTTP API.
 """
 
 from collections.abc import Sequence
@@ -37,19 +37,19 @@ RunId = Annotated[
         pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
     ),
 ]
-# Of a plan, what a person looks at who changes a model.
+# Fields of a plan that only a person who edits the model needs.
 LEFT_OUT = ("scenario_lists", "scenarios", "prompts")
-# Of a run that Prefect does not know, such as one of a temporary server, its set tells what became of it.
+# Status of a run by the status of its set, for a run that Prefect does not know, such as one of a temporary server.
 STATUSES = {"attached": "succeeded", "detached": "succeeded", "rejected": "failed", "proposed": "running"}
 
 
 class MachineUser(Key):
-    """This machine's own user, who may read and change every namespace, as with the commands."""
+    """User of this machine, who may read and change every namespace, as with the commands."""
 
     __slots__ = ()
 
     def owns(self, handle: str) -> bool:
-        """Always: no namespace is another's."""
+        """Return True: this user owns every namespace."""
         return True
 
 
@@ -57,26 +57,26 @@ class MachineUser(Key):
 def plan_synthesis(
     request: Request, handle: Handle, synth_type: SynthType = "from_traits", effort: ChosenEffort = None
 ) -> dict[str, Any]:
-    """Tells what synthesize_samples with the same arguments would make and cost: the samples by trait and pole,
-    the calls, tokens and cost in USD, likely and at most, and whether it would be refused. Asks no language model,
-    writes nothing and costs nothing; it takes some seconds.
+    """Estimate what synthesize_samples with the same arguments would make and cost: the samples by trait and pole,
+    the calls, tokens and cost in USD, likely and at most, and whether it would be refused. It calls no language
+    model, writes nothing and costs nothing; it takes some seconds.
     """
     try:
         check_draft(get_settings(request).models_uri, handle, "Nothing was planned")
-        planned = plan_run(get_settings(request), RunRequest(handle, synth_type, effort), prompts=0)
+        plan = plan_run(get_settings(request), RunRequest(handle, synth_type, effort), prompts=0)
     except (InputError, ProviderError) as error:
         refused = translate_error(error)
-        # What the HTTP API leaves to the run is no error of ours here, and may name files that lie on this machine.
-        left = ApiError(422, "invalid_request", "")
-        known = left if refused.code == "internal_error" else refused
-        raise ApiError(known.status, known.code, f"{hide_folders(str(error)).rstrip('.')}.") from error
-    return {name: value for name, value in asdict(planned).items() if name not in LEFT_OUT}
+        # Some mistakes the HTTP API leaves to the run. Here they are no internal error, and may name local files.
+        invalid = ApiError(422, "invalid_request", "")
+        refusal = invalid if refused.code == "internal_error" else refused
+        raise ApiError(refusal.status, refusal.code, f"{hide_folders(str(error)).rstrip('.')}.") from error
+    return {name: value for name, value in asdict(plan).items() if name not in LEFT_OUT}
 
 
 @router.get("/models/{handle}/mistakes")
 def validate_model(request: Request, handle: Handle) -> dict[str, Any]:
-    """Checks the files that define a model and the samples that its author wrote, and lists the mistakes, each
-    with file, line and what is allowed. The files themselves cannot be changed by these tools.
+    """Check the files of a model's definition and its authored samples, and list the mistakes, each with file,
+    line and the allowed values. These tools cannot change the files.
     """
     models_uri = get_settings(request).models_uri
 
@@ -84,15 +84,15 @@ def validate_model(request: Request, handle: Handle) -> dict[str, Any]:
         check_own_suites(suites := read_model_suite(models_uri, handle))
         return suites
 
-    [found] = validate_models(models_uri, [handle], check_suites)
-    return {"valid": found.is_valid, **asdict(found)}
+    [result] = validate_models(models_uri, [handle], check_suites)
+    return {"valid": result.is_valid, **asdict(result)}
 
 
 @router.get("/runs/{run_id}")
 async def get_run(request: Request, run_id: RunId) -> dict[str, Any]:
-    """Reads a run: its status (`queued`, `running`, `succeeded`, `failed`, `cancelled`) and progress, why it
-    failed, and what became of its set of samples: `attached` to the model, `proposed` to a person who has to review
-    it, `rejected`, or `detached` later; how many it has, why texts were rejected, and where its report is.
+    """Read a run: its status (`queued`, `running`, `succeeded`, `failed`, `cancelled`), its progress, the reason of
+    a failure, and the outcome of its set of samples: `attached` to the model, `proposed` to a person who has to
+    review it, `rejected`, or `detached` later; the number of samples, why texts were rejected, and where its report is.
     """
     key, orchestrator = get_key(request), get_orchestrator(request)
     run = await orchestrator.find_run(run_id)
@@ -101,22 +101,22 @@ async def get_run(request: Request, run_id: RunId) -> dict[str, Any]:
     handle = stored.handle if stored else run.handle if run else None
     if handle is None or not key.owns(handle):
         raise ApiError(404, "not_found", f"There is no run {run_id}{key.own_place}.")
-    told: dict[str, Any] = {"handle": handle, "run_id": run_id}
+    answer: dict[str, Any] = {"handle": handle, "run_id": run_id}
     if stored:
         verdict = await to_thread.run_sync(read_document, stored, VERDICT)
-        told |= {"status": STATUSES.get(stored.status), "outcome": stored.status}
-        told |= {name: stored.manifest.get(name) for name in ("synth_type", "effort", "counts")}
-        told |= {name: verdict.get(name) for name in ("reasons", "failed", "warnings")}
+        answer |= {"status": STATUSES.get(stored.status), "outcome": stored.status}
+        answer |= {name: stored.manifest.get(name) for name in ("synth_type", "effort", "counts")}
+        answer |= {name: verdict.get(name) for name in ("reasons", "failed", "warnings")}
     if run and (operation := make_operation(run, progress.get(run_id))):
-        told |= {"synth_type": run.synth_type, "effort": run.effort, **operation.model_dump(exclude={"kind"})}
+        answer |= {"synth_type": run.synth_type, "effort": run.effort, **operation.model_dump(exclude={"kind"})}
     if stored and REPORT in stored.manifest["files"]:
         address = f"{(get_settings(request).api_url or '').rstrip('/')}/v1/runs/{run_id}/report"
-        told["report"] = stored.file(REPORT) if isinstance(key, MachineUser) else address
-    return told
+        answer["report"] = stored.file(REPORT) if isinstance(key, MachineUser) else address
+    return answer
 
 
 @router.get("/handles")
 def list_readable(request: Request) -> list[str]:
-    """The handles of all models that whoever asks may read; no tool, but for what the server tells besides."""
+    """Return the handles of all models that the key may read. It is no tool: the server adds them to other answers."""
     key = get_key(request)
     return [handle for handle in list_handles(get_settings(request).models_uri) if key.may_read(handle)]

@@ -1,4 +1,4 @@
-"""The MCP server: operations of the HTTP API, asked in this process, as tools, and the models' cards as resources."""
+"""MCP server: operations of the HTTP API, called in this process, as tools, and the models' cards as resources."""
 
 import json
 import logging
@@ -48,7 +48,7 @@ which runs are enqueued at, does not answer: where the server runs, `make serve`
 This session {rights}.
 """
 
-# The operation of the application that a tool is; the document says what it does.
+# The operation of the application behind each tool; the OpenAPI document describes it.
 TOOLS = {
     "list_models": "get /v1/models",
     "get_model": "get /v1/models/{handle}",
@@ -64,19 +64,19 @@ TOOLS = {
 
 
 class RefusedError(ValidationError):
-    """A refusal: a code of the contract, a sentence, and details."""
+    """Refusal of a call: a code of the contract, a sentence, and details."""
 
     def __init__(self, code: str, message: str, details: object = None) -> None:
-        told = f"\n{json.dumps(details, ensure_ascii=False)}" if details else ""
-        # The HTTP API has its own line for it.
-        super().__init__(f"{code}: {message}{told}", log_level=logging.DEBUG)
+        details_text = f"\n{json.dumps(details, ensure_ascii=False)}" if details else ""
+        # The HTTP API logs the refusal.
+        super().__init__(f"{code}: {message}{details_text}", log_level=logging.DEBUG)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """``get_secret`` returns the secret of whoever asks now, ``find_key`` the key of a secret.
+    """Identity of a client: ``get_secret`` returns the secret of the current request, ``find_key`` its key.
 
-    ``rights`` is what a session may do, as a phrase.
+    ``rights`` describes the rights of a session as a phrase.
     """
 
     find_key: Callable[[str], Key | None]
@@ -90,11 +90,11 @@ def make_server(
     auth: AuthProvider | None = None,
     orchestrator: Orchestrator | None = None,
 ) -> FastMCP[Any]:
-    """Makes a server.
+    """Make a server.
 
     Args:
-        auth: says who may ask over HTTP.
-        orchestrator: as of the HTTP API's application.
+        auth: decides which requests over HTTP are allowed.
+        orchestrator: as for the HTTP API's application.
     """
     app = make_app(settings, find_key=identity.find_key, orchestrator=orchestrator)
     app.include_router(router, prefix=BASE)
@@ -119,14 +119,14 @@ def make_server(
         lifespan=lambda _: app.router.lifespan_context(app),
         middleware=[_CheckAndName(client, identity)],
         auth=auth,
-        # Of what is wrong on our side, the log has the cause.
+        # The log has the cause of an internal error, and the client does not get it.
         mask_error_details=True,
         # The HTTP API names an unknown argument in a header, which no client of a tool sees.
         strict_input_validation=True,
         list_page_size=PAGE,
     )
-    described = "What a model judges, its brief, and the counts of its samples."
-    server.resource(f"{CARDS}{{handle}}", name="model-card", description=described, mime_type=MARKDOWN)(read_card)
+    about = "What a model judges, its brief, and the counts of its samples."
+    server.resource(f"{CARDS}{{handle}}", name="model-card", description=about, mime_type=MARKDOWN)(read_card)
     return server
 
 
@@ -138,7 +138,7 @@ async def _refuse_response(response: httpx2.Response) -> None:
 
 
 class _CheckAndName(Middleware):
-    """Checks handles, and names what whoever asks may read: namespaces beside a list of models, and models' cards."""
+    """Check handles, list the readable cards, and add the readable namespaces to a list of models."""
 
     def __init__(self, client: httpx2.AsyncClient, identity: Identity) -> None:
         self._client = client
@@ -148,7 +148,7 @@ class _CheckAndName(Middleware):
         self._check_key()
         handle = (context.message.arguments or {}).get("handle")
         if isinstance(handle, str):
-            # FastMCP itself refuses some, such as `..`, without a reason.
+            # FastMCP itself refuses some handles, such as `..`, without a reason.
             try:
                 check_handle(handle)
             except HandleError as error:
@@ -185,7 +185,7 @@ def _choose_operations(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _annotate(route: Any, tool: Any) -> None:
-    """Says of a tool what a call of it may do, and what stands in its answer besides."""
+    """Set the hints on what a call of the tool may do, and add the additional field of its answer."""
     if tool.name == "list_models":
         tool.output_schema["properties"]["namespaces"] = {"type": "array", "items": {"type": "string"}}
     is_synthesis = tool.name == "synthesize_samples"

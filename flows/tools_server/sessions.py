@@ -1,4 +1,4 @@
-"""Runs the MCP server, for one client by standard input and output or for many over HTTP, and says who asks."""
+"""Run the MCP server, for one client by standard input and output or for many over HTTP, and identify the client."""
 
 import asyncio
 import logging
@@ -33,28 +33,28 @@ ISSUE = "'python -m flows.api keys issue --help'"
 
 
 def serve_stdio(settings: Settings) -> None:
-    """Serves one client until it closes standard input, or a signal ends the process.
+    """Serve one client until it closes standard input, or a signal ends the process.
 
-    Nothing but the protocol is written to standard output. It has to be the last thing that the process does.
+    Only the protocol is written to standard output. The call has to be the last step of the process.
     """
     identity = identify(settings)
     log_to_stderr(settings.log_format)
-    # No signal wakes the thread that waits for the client's next line, and there is nothing to put away.
+    # No signal wakes the thread that waits for the client's next line, and nothing has to be cleaned up.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(RunInterruptedError.exit_code))
     try:
         setattr(transport, "stdio_server", _serve_lines)  # noqa: B010 (not exported, says mypy)
-        with _surrounded(settings):
+        with _prefect_and_logs(settings):
             asyncio.run(make_server(settings, identity).run_stdio_async(show_banner=False))
     except* BrokenPipeError:
-        # The client has gone without a word. What is left to write is for nobody, and would be complained about.
+        # The client has disconnected. A normal exit would try to write the remaining output, and print an error.
         os._exit(0)
 
 
 def serve_http(settings: Settings, port: int) -> None:
-    """Serves any number of clients at ``/mcp`` of a port of this machine until a signal ends the process.
+    """Serve any number of clients at ``/mcp`` of a port of this machine until a signal ends the process.
 
-    Each request needs a key of the HTTP API, and is answered by itself: there are no sessions that a key could enter.
+    Each request needs a key of the HTTP API, and is independent: there are no sessions that another key could enter.
 
     Args:
         port: 0 takes a free one.
@@ -62,7 +62,7 @@ def serve_http(settings: Settings, port: int) -> None:
     Raises:
         InputError, StoreError: the file of keys cannot be used.
         AddressError: the port is taken.
-        SystemExit: it was stopped, with code 0.
+        SystemExit: a signal stopped the server; the code is 0.
     """
     path = locate_keys(settings)
     if not read_keys(path):
@@ -71,7 +71,7 @@ def serve_http(settings: Settings, port: int) -> None:
     rights = "has the rights of the key that its requests bring"
     identity = Identity(ring.find, lambda: getattr(get_access_token(), "token", ""), rights)
     server = make_server(settings, identity, _Keys(ring.find))
-    with _surrounded(settings):
+    with _prefect_and_logs(settings):
         serve(
             server.http_app(PATH, json_response=True, stateless_http=True, host_origin_protection=True),
             "127.0.0.1",
@@ -83,18 +83,18 @@ def serve_http(settings: Settings, port: int) -> None:
 
 
 def identify(settings: Settings) -> Identity:
-    """The identity of a session by standard input and output.
+    """Return the identity of a session by standard input and output.
 
     Raises:
-        InputError: ``EXEMPLARS_MCP_KEY`` is none of the HTTP API's keys.
+        InputError: ``EXEMPLARS_MCP_KEY`` is not a key of the HTTP API.
         StoreError: the file of keys cannot be used.
     """
     if settings.mcp_key is None:
         user = MachineUser("0" * 12, "authoring", (), datetime.now(UTC), DUMMY_SHA256)
-        # Nobody else can ask the application, which is in this process.
+        # Nobody else can call the application, which is in this process.
         return Identity(lambda _: user, lambda: "this machine's user", "reads and changes every namespace")
     path, secret = locate_keys(settings), settings.mcp_key.get_secret_value()
-    # The ring itself would only log why it cannot read the file.
+    # The ring would only log why it cannot read the file; this call raises the error.
     read_keys(path)
     ring = KeyRing(path)
     if (key := ring.find(secret)) is None:
@@ -107,7 +107,7 @@ def identify(settings: Settings) -> Identity:
 
 @asynccontextmanager
 async def _serve_lines() -> AsyncIterator[tuple[Any, Any]]:
-    """Serve standard input and output, and answer a line that is not a message, which the library only drops."""
+    """Serve standard input and output, and answer a line that is not a message, which the library would drop."""
 
     async def read_messages() -> AsyncIterator[Any]:
         async with lines:
@@ -124,7 +124,7 @@ async def _serve_lines() -> AsyncIterator[tuple[Any, Any]]:
 
 
 class _Keys(TokenVerifier):
-    """Lets only requests with a key of the HTTP API pass."""
+    """Accept only requests with a key of the HTTP API."""
 
     def __init__(self, find_key: Callable[[str], Key | None]) -> None:
         super().__init__()
@@ -136,8 +136,8 @@ class _Keys(TokenVerifier):
 
 
 @contextmanager
-def _surrounded(settings: Settings) -> Iterator[None]:
-    """Has Prefect ask its server, and the libraries log only what is wrong, as the HTTP API logs."""
+def _prefect_and_logs(settings: Settings) -> Iterator[None]:
+    """Connect Prefect to its server, and let the libraries log only problems, in the format of the HTTP API."""
     set_up_logs(settings.log_format)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     library = logging.getLogger("fastmcp")
