@@ -1,1 +1,1 @@
-"""``make deploy``: work pool, queues, deployments, automations and alerts on a Prefect server."""
+"""Command ``make deploy``: work pool, queues, deployments, automations and alerts on a Prefect server."""

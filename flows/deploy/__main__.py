@@ -1,4 +1,4 @@
-"""The command ``make deploy``: sets up work pool, queues, deployments, automations and alerts on a Prefect server."""
+"""Command ``make deploy``: set up work pool, queues, deployments, automations and alerts on a Prefect server."""
 
 import sys
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from flows.deploy.unfinished_runs import end_gone_runs, watch_run
 from flows.deploy.work_pool import CONTAINERS, POOL, QUEUES, ensure_pool, ensure_queues
 from flows.exit_codes import guard_output, report_error
 
-# Whose end is a morning.
+# A run of NIGHTLY emits the event of the daily summary at its end.
 NIGHTLY, COLLECTOR = "catalogue/nightly", "batches/collect"
 REMEDY = (
     "Check that it runs, that PREFECT_API_URL is its address, which ends in /api, and that PREFECT_API_AUTH_STRING "
@@ -29,7 +29,7 @@ REMEDY = (
 
 
 def main() -> int:
-    """Deploys, prints what it did, and returns the exit code."""
+    """Deploy, print a summary, and return the exit code."""
     guard_output()
     try:
         print(deploy(read_settings()))
@@ -39,11 +39,10 @@ def main() -> int:
 
 
 def deploy(settings: Settings) -> str:
-    """Sets up the configured Prefect server; a second call changes nothing.
+    """Set up the configured Prefect server; a second call changes nothing.
 
-    Unfinished runs are ended if their process was on this host and is gone. Where that cannot be known the automations
-    watch them again: a server that was down for long has stopped that, and would show a run whose process is gone as
-    running for ever.
+    Unfinished runs are ended if their process was on this host and is gone. If that is unknown, the automations watch
+    the run again: a server that was down for long no longer does, and would show a dead run as running forever.
 
     Raises:
         OrchestratorError: no server is configured, or it does not answer, refuses access, or has another version.
@@ -53,35 +52,37 @@ def deploy(settings: Settings) -> str:
         raise OrchestratorError("no Prefect server is configured. Set PREFECT_API_URL, or run make serve")
     try:
         with get_client(sync_client=True) as client:
-            found = check_server(client)
-            lines = [f"  {kind}: {said}" for kind, said in _set_up(client, settings)]
+            server_version = check_server(client)
+            lines = [f"  {kind}: {outcome}" for kind, outcome in _set_up(client, settings)]
     except (httpx.HTTPError, PrefectException) as error:
         raise OrchestratorError(f"The Prefect server at {url} does not answer as it should: {error}") from error
-    return "\n".join([f"Prefect {found} at {url}", *lines])
+    return "\n".join([f"Prefect {server_version} at {url}", *lines])
 
 
 def check_server(client: SyncPrefectClient) -> str:
-    """The version of the server; Prefect Cloud's is ``Cloud``.
+    """Return the version of the server; ``Cloud`` for Prefect Cloud.
 
-    Prefect's own check refuses another major version alone, and of an older server it only logs a warning.
+    Prefect's check refuses only another major version; for an older server it only logs a warning.
 
     Raises:
-        OrchestratorError: it does not answer, refuses access, is not Prefect's, or is older than the installed Prefect.
+        OrchestratorError: the server does not answer, refuses access, is not Prefect's, or is older than the
+            installed Prefect.
     """
     if client.server_type == ServerType.CLOUD:
         return "Cloud"
     server = f"The Prefect server at {str(client.api_url).rstrip('/')}"
     try:
-        found = Version(client.api_version())
+        deployed = Version(client.api_version())
     except (httpx.HTTPError, ValueError, TypeError) as error:
         raise OrchestratorError(f"{server} does not tell its version: {error}. {REMEDY}") from error
-    own = Version(version("prefect"))
-    if found.major != own.major or found.release[:2] < own.release[:2]:
+    installed = Version(version("prefect"))
+    if deployed.major != installed.major or deployed.release[:2] < installed.release[:2]:
+        needed = f"{installed.major}.{installed.minor} or a later {installed.major}"
         raise OrchestratorError(
-            f"{server} has version {found}, but this code needs {own.major}.{own.minor} or a later {own.major}. "
-            f"Upgrade the server: back up its database, then run 'pip install prefect=={own}' there and start it again"
+            f"{server} has version {deployed}, but this code needs {needed}. Upgrade the server: back up its database, "
+            f"then run 'pip install prefect=={installed}' there and start it again"
         )
-    return str(found)
+    return str(deployed)
 
 
 def _set_up(client: SyncPrefectClient, settings: Settings) -> Iterator[tuple[str, str]]:
@@ -95,15 +96,15 @@ def _set_up(client: SyncPrefectClient, settings: Settings) -> Iterator[tuple[str
         )
     ensure_queues(client)
     yield "queues", ", ".join(queue.name for queue in QUEUES)
-    # A server on PostgreSQL takes in a new alert some time after it was made; an event of before passes it by.
+    # A server on PostgreSQL activates a new alert some time after its creation, and the alert misses earlier events.
     alerts = ensure_alerts(client, settings.alert_url)
     deployments, offered = deploy_all(client, image, settings.models_uri)
     yield "deployments", ", ".join(deployments)
     yield "forms offer", offered
     yield "schedules", _format_schedules(deployments)
     automations = read_automations(pool.type in CONTAINERS)
-    for wanted in automations:
-        ensure_automation(client, wanted)
+    for automation in automations:
+        ensure_automation(client, automation)
     yield "automations", f"{len(automations)} that end runs whose process is gone"
     yield "alerts", alerts
     if any(item.active for item in deployments[NIGHTLY].schedules):
@@ -118,13 +119,12 @@ def _set_up(client: SyncPrefectClient, settings: Settings) -> Iterator[tuple[str
 
 
 def _format_schedules(deployments: Deployments) -> str:
-    # Runs that wait for a batch switch that of its collector on.
-    its = {name: found.schedules for name, found in deployments.items() if name != COLLECTOR and found.schedules}
-    active = {name: [item.active for item in schedules] for name, schedules in its.items()}
-    on = [name for name, those in active.items() if any(those)]
-    off = [name for name in active if name not in on]
-    said = [f"{', '.join(on)} on"] if on else []
-    return "; ".join([*said, f"{', '.join(off)} off (switch them on in the UI)"] if off else said)
+    # The collector is left out: runs that wait for a batch switch its schedule on.
+    scheduled = {name: item.schedules for name, item in deployments.items() if name != COLLECTOR and item.schedules}
+    on = [name for name, schedules in scheduled.items() if any(schedule.active for schedule in schedules)]
+    off = [name for name in scheduled if name not in on]
+    phrases = [f"{', '.join(on)} on"] if on else []
+    return "; ".join([*phrases, f"{', '.join(off)} off (switch them on in the UI)"] if off else phrases)
 
 
 if __name__ == "__main__":

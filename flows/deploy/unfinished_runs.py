@@ -1,4 +1,4 @@
-"""Finds unfinished runs on a Prefect server, and watches them or, if their process is gone, ends them."""
+"""Find unfinished runs on a Prefect server, and end them if their process is gone, or else watch them."""
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
@@ -18,8 +18,9 @@ GONE = f"The process of this run is gone: it was killed, its worker was stopped,
 
 
 def end_gone_runs(client: SyncPrefectClient) -> tuple[int, list[FlowRun]]:
-    """Ends the unfinished runs whose process was on this host and is gone; returns how many, and those of which it
-    cannot be known.
+    """End the unfinished runs with a lost process on this host.
+
+    Returns their number, and the runs for which it is unknown whether the process is gone.
     """
     ended, unknown = 0, []
     for run in _list_unfinished(client):
@@ -39,9 +40,9 @@ def end_gone_runs(client: SyncPrefectClient) -> tuple[int, list[FlowRun]]:
 
 
 def watch_run(client: SyncPrefectClient, run: FlowRun) -> None:
-    """Has the automations watch a run that is older than they are, or was left unwatched while no server ran.
+    """Make the automations watch a run that is older than they are, or was not watched while no server ran.
 
-    One that goes on sends heartbeats, and nothing comes of it.
+    A run that still works sends heartbeats, and is not ended.
     """
     assert run.state is not None
     resource, flow = name_resources(run, client.read_flow(run.flow_id).name)
@@ -51,7 +52,7 @@ def watch_run(client: SyncPrefectClient, run: FlowRun) -> None:
 
 
 def _find_lease_labels(run: FlowRun) -> LeaseLabels | None:
-    """The labels of the process that a run is in now; None while a restarted run still has the old ones."""
+    """Return the labels of a run's present process; None while a restarted run still has the old labels."""
     labels, state = read_lease_labels(run.labels), run.state
     if labels is None or state is None or state.type is StateType.PENDING:
         return None
@@ -59,12 +60,12 @@ def _find_lease_labels(run: FlowRun) -> LeaseLabels | None:
 
 
 def _list_unfinished(client: SyncPrefectClient) -> list[FlowRun]:
-    # All of them before the first is ended: that one is on no later page.
-    found: list[FlowRun] = []
+    # All runs are listed before the first is ended, since an ended run shifts the later pages.
+    runs: list[FlowRun] = []
     ours = FlowFilter.model_validate({"name": {"any_": FLOW_NAMES}})
-    wanted = FlowRunFilter.model_validate({"state": {"type": {"any_": UNFINISHED}}})
+    unfinished = FlowRunFilter.model_validate({"state": {"type": {"any_": UNFINISHED}}})
     while page := client.read_flow_runs(
-        flow_filter=ours, flow_run_filter=wanted, sort=FlowRunSort.ID_DESC, limit=PAGE, offset=len(found)
+        flow_filter=ours, flow_run_filter=unfinished, sort=FlowRunSort.ID_DESC, limit=PAGE, offset=len(runs)
     ):
-        found += page
-    return found
+        runs += page
+    return runs

@@ -1,4 +1,4 @@
-"""Sets up the work pool and its queues: interactive runs first, and limits for runs that nobody waits for."""
+"""Set up the work pool and its queues: interactive runs first, and limits for runs that nobody waits for."""
 
 import contextlib
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from engine.errors import OrchestratorError
 
 POOL = "exemplars"
 PROCESS = ProcessWorker.type
-# Types of pools that run each flow run in its own container, from an image that has the code.
+# Pool types that run each flow run in its own container, from an image with the code.
 CONTAINERS = ("docker", "kubernetes")
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue; ``priority`` 1 is the highest, and ``limit`` is how many of its runs may run at once on all workers."""
+    """Queue of a work pool; ``priority`` 1 is the highest, ``limit`` the maximum of parallel runs on all workers."""
 
     name: str
     description: str
@@ -27,7 +27,7 @@ class Queue:
     limit: int | None = None
 
 
-# The limits together are less than what the worker of make serve takes at once (flows/serve.py), so that an
+# The sum of the limits is below the number of simultaneous runs of make serve's worker (flows/serve.py), so that an
 # interactive run always finds room. Priority 2 is left to the pool's default queue, for runs that name no queue.
 QUEUES = (
     Queue("interactive", "Runs that somebody waits for: synthesize/on-demand, and what the HTTP API asks for.", 1),
@@ -37,7 +37,7 @@ QUEUES = (
 
 
 def ensure_pool(client: SyncPrefectClient) -> WorkPool:
-    """The work pool; if there is none, a process pool is made.
+    """Return the work pool; if there is none, create a process pool.
 
     Raises:
         OrchestratorError: the pool has a type that this code does not support.
@@ -59,20 +59,20 @@ def ensure_pool(client: SyncPrefectClient) -> WorkPool:
 
 
 def ensure_queues(client: SyncPrefectClient) -> None:
-    """Makes the queues that are missing.
+    """Create the missing queues.
 
-    Priority and limit are set only once: later the operator sets them, who knows how many workers there are.
+    Priority and limit are set only once: later the operator sets them, who knows the number of workers.
     """
     for queue in QUEUES:
         try:
-            found = client.read_work_queue_by_name(queue.name, work_pool_name=POOL)
+            existing = client.read_work_queue_by_name(queue.name, work_pool_name=POOL)
         except ObjectNotFound:
             # Another deploy may run at the same moment.
             with contextlib.suppress(ObjectAlreadyExists):
                 client.create_work_queue(queue.name, queue.description, None, queue.limit, queue.priority, POOL)
             continue
-        # A bare `prefect deploy` makes the queues that it needs without a description and without a limit.
-        if found.description != queue.description:
-            wanted = {"description": queue.description, "priority": queue.priority, "concurrency_limit": queue.limit}
-            place = {"work_pool_name": POOL, "name": queue.name}
-            client.request("PATCH", "/work_pools/{work_pool_name}/queues/{name}", path_params=place, json=wanted)
+        # A bare `prefect deploy` creates the queues that it needs without a description and without a limit.
+        if existing.description != queue.description:
+            body = {"description": queue.description, "priority": queue.priority, "concurrency_limit": queue.limit}
+            path = {"work_pool_name": POOL, "name": queue.name}
+            client.request("PATCH", "/work_pools/{work_pool_name}/queues/{name}", path_params=path, json=body)

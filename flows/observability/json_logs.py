@@ -1,4 +1,4 @@
-"""Formats log records as JSON lines. Prefect may load this module while it is itself being imported."""
+"""Format log records as JSON lines. Prefect may load this module while it is itself being imported."""
 
 import logging
 from typing import Any, TextIO
@@ -9,12 +9,12 @@ from engine.settings import LogFormat
 from engine.system.concurrency import read_log_context
 from engine.text.formatting import show_controls
 
-# ``flow_run_id`` is written as ``run_id``, the project's one word for it; the others are meant for handlers.
+# ``flow_run_id`` is written as ``run_id``, the project's only name for it. The other fields control handlers.
 _LEFT_OUT = ("flow_run_id", "send_to_api", "event")
 
 
 class JsonLines(JsonFormatter):
-    """Fields in order: time (UTC, ISO 8601), level, logger, message; then the log context; then the record's extras."""
+    """JSON formatter. Order: time (UTC, ISO 8601), level, logger, message, then the log context, then the extras."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -25,20 +25,20 @@ class JsonLines(JsonFormatter):
         )
 
     def format(self, record: logging.LogRecord) -> str:
-        """Writes one line, without a character that a terminal obeys."""
+        """Return one line without control characters for a terminal."""
         return show_controls(super().format(record))
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Puts the fields in order and drops empty ones."""
+        """Put the fields in order and drop empty ones."""
         head = {name: log_data.pop(name) for name in ("time", "level", "logger", "message")}
-        # Prefect's own lines name their run themselves: the log context is set only once our code has begun.
-        own = {"run_id": log_data["flow_run_id"]} if "flow_run_id" in log_data else {}
-        fields = {**head, **read_log_context(), **own, **log_data}
+        # Prefect's lines have their own run id: the log context is set only when our code begins.
+        run = {"run_id": log_data["flow_run_id"]} if "flow_run_id" in log_data else {}
+        fields = {**head, **read_log_context(), **run, **log_data}
         return {name: value for name, value in fields.items() if value is not None and name not in _LEFT_OUT}
 
 
 class JsonConsole(logging.StreamHandler[TextIO]):
-    """Writes JSON lines to stderr, in place of Prefect's console handler.
+    """Write JSON lines to stderr, in place of Prefect's console handler.
 
     The variables ``PREFECT_JSON_VARIABLES`` install it in Prefect's own processes, and in a run's process
     before the run begins.
@@ -52,17 +52,17 @@ class JsonConsole(logging.StreamHandler[TextIO]):
         self.setLevel(level)
         super().setFormatter(JsonLines())
 
-    def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 (the name is that of logging)
-        """Ignores the formatter for people that Prefect's configuration gives to each handler."""
+    def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 (logging's name)
+        """Ignore the plain-text formatter that Prefect's configuration gives to each handler."""
 
 
 PREFECT_JSON_VARIABLES = {"PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS": f"{__name__}.{JsonConsole.__qualname__}"}
 
 
 class PlainLines(logging.Formatter):
-    """Formats as another formatter does, but with no control characters, and with further lines of a record indented.
+    """Format like another formatter, but without control characters, and with further lines of a record indented.
 
-    So no text that is logged can colour, hide or overwrite what a terminal shows, or look like a record of its own.
+    So no logged text can colour, hide or overwrite the output of a terminal, or look like a separate record.
     """
 
     def __init__(self, other: logging.Formatter | None) -> None:
@@ -70,12 +70,12 @@ class PlainLines(logging.Formatter):
         self._other = other or logging.Formatter()
 
     def format(self, record: logging.LogRecord) -> str:
-        """Writes one record."""
+        """Return one record as text."""
         return show_controls(self._other.format(record)).replace("\n", "\n  ")
 
 
 def choose_formatter(log_format: LogFormat) -> logging.Formatter:
-    """The formatter for log lines that do not go through Prefect's handlers."""
+    """Return the formatter for log lines that do not go through Prefect's handlers."""
     if log_format == "json":
         return JsonLines()
     return PlainLines(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

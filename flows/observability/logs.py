@@ -1,4 +1,4 @@
-"""Sets up the logs of a process: the engine's log level, and plain text or JSON on the console."""
+"""Set up the logs of a process: the engine's log level, and plain text or JSON on the console."""
 
 import logging
 from functools import partial
@@ -16,9 +16,9 @@ ENGINE_LOGGER = "exemplars"
 
 
 def set_up_logs(log_format: LogFormat) -> None:
-    """Gives the engine's logger Prefect's log level, and the console plain text, or JSON if that is configured.
+    """Set the engine's logger to Prefect's log level, and the console to plain text, or to JSON if configured.
 
-    What is sent to Prefect's server does not change. A second call has no effect.
+    The logs that are sent to Prefect's server do not change. A second call has no effect.
     """
     logging.getLogger(ENGINE_LOGGER).setLevel(PREFECT_LOGGING_LEVEL.value())
     for logger, handler in _list_consoles():
@@ -30,10 +30,10 @@ def set_up_logs(log_format: LogFormat) -> None:
 
 
 def ignore_closed_output() -> None:
-    """Keeps this process running when its output pipe closes, as when the worker that started it is killed.
+    """Keep this process running when its output pipe closes, for example after a kill of its worker.
 
-    Otherwise rich ends the thread that prints next: silently the one that renews the lease, or the main thread and with
-    it the run.
+    Otherwise rich ends the thread that prints next: silently the one that renews the lease, or the main thread and
+    with it the run.
     """
     for _, handler in _list_consoles():
         handler.console.on_broken_pipe = partial(setattr, handler.console, "quiet", True)  # type: ignore[method-assign]
