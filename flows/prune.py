@@ -1,5 +1,5 @@
-"""Removes what is old and no longer needed, rejected sets and unused replies: the flow ``prune``, by a schedule or as a
-dry run, and what the command of that name does.
+"""Remove old rejected sets and unused replies: the flow ``prune``, by a schedule or as a dry run, and the work of the
+command ``prune``.
 """
 
 import asyncio
@@ -37,16 +37,16 @@ from flows.run.set_events import emit_written
 EXPIRED = "nobody reviewed it in time"
 Report = Callable[[str], None]
 Days = Annotated[int, Field(ge=1, le=36_500)]
-# How many lines the run page shows; the log of the run's process has them all.
+# Maximum number of lines on the run page; the log of the run's process has all lines.
 SHOWN_LINES = 200
 
 
 @dataclass(slots=True)
 class Pruned:
-    """What was removed or, in a dry run, would be.
+    """Numbers of removed items or, in a dry run, of items to remove.
 
-    ``busy`` lists models whose sets stay for now because a run works on them. ``failed`` has a sentence for each thing
-    that could not be removed.
+    ``busy`` lists models that keep their sets for now because a run works on them. ``failed`` has a sentence for each
+    item that could not be removed.
     """
 
     dry_run: bool
@@ -59,21 +59,21 @@ class Pruned:
     failed: list[str] = field(default_factory=list)
 
     def describe(self) -> str:
-        """The totals in a sentence."""
-        gone = "Would be removed" if self.dry_run else "Removed"
+        """Return the totals as a sentence."""
+        verb = "Would be removed" if self.dry_run else "Removed"
         sets, plans = count_noun(self.sets, "rejected or unfinished set"), count_noun(self.plans, "plan")
         proposals = f"{count_noun(self.proposals, 'proposal')} rejected, " if self.proposals else ""
         sizes = [f"({size / 1e6:.1f} MB)" for size in (self.sets_bytes, self.plans_bytes)]
-        return f"{gone}: {proposals}{sets} {sizes[0]}, kept replies of {plans} {sizes[1]}"
+        return f"{verb}: {proposals}{sets} {sizes[0]}, kept replies of {plans} {sizes[1]}"
 
 
 @flow(name="prune", flow_run_name="prune")
 async def prune(dry_run: bool = True, rejected_days: Days = 30) -> State[None]:
-    """Removes what is old: rejected sets, replies of plans that nobody uses. Never an attached set.
+    """Remove old rejected sets and replies of unused plans. An attached set is never removed.
 
     Args:
-        dry_run: Only list what would be removed. The run page has the list.
-        rejected_days: Rejected sets, and what dead runs left in the sample store, are removed when they are so many
+        dry_run: Only list the items that would be removed. The run page has the list.
+        rejected_days: Rejected sets, and files of dead runs in the sample store, are removed when they are this many
             days old. Attached and detached sets always stay.
     """
     lines: list[str] = []
@@ -81,7 +81,7 @@ async def prune(dry_run: bool = True, rejected_days: Days = 30) -> State[None]:
 
     def note(line: str) -> None:
         lines.append(line)
-        # There may be a hundred thousand, too many to send to Prefect's server.
+        # There may be a hundred thousand lines, too many to send to Prefect's server.
         logger.info("%s", line, extra={"send_to_api": False})
 
     async with attending_flow() as settings:
@@ -105,8 +105,8 @@ def prune_all(settings: Settings, rejected_days: int, now: datetime, dry_run: bo
 
 
 def write_page(pruned: Pruned, lines: list[str]) -> str:
-    """The markdown of the run page: the totals, what could not be removed, and the first of the lines."""
-    # The command, which has no page, starts sooner without it.
+    """Return the markdown of the run page: the totals, the failures, and the first lines."""
+    # Imported here: the command has no page, and starts sooner without it.
     from engine.report.run_page import escape
 
     lines = [*pruned.failed, *lines]
@@ -121,31 +121,31 @@ def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report:
     pools = list_pools(settings.samples_uri)
     waiting = (stored for pool in pools for stored in list_in_pool(pool, ["proposed"]))
     for stored in (stored for stored in waiting if read_deadline(stored) <= now):
-        keeping_out = partial(lock_model, stored.handle, "Its proposal still waits")
-        with _noting_failure(stored.handle, pruned, report), nullcontext() if pruned.dry_run else keeping_out():
+        locking = partial(lock_model, stored.handle, "Its proposal still waits")
+        with _noting_failure(stored.handle, pruned, report), nullcontext() if pruned.dry_run else locking():
             if pruned.dry_run or _reject_expired(stored):
                 pruned.proposals += 1
                 report(f"proposal of {stored.handle}, run {stored.run_id}: {EXPIRED}")
 
 
 def _prune_sets(rejected_days: int, settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
-    found = list_old_sets(settings.samples_uri, now - timedelta(days=rejected_days))
-    for handle, sets in groupby(found, lambda old: old.handle):
-        keeping_out = partial(lock_model, handle, "Its rejected sets stay")
-        with _noting_failure(handle, pruned, report), nullcontext() if pruned.dry_run else keeping_out():
+    old_sets = list_old_sets(settings.samples_uri, now - timedelta(days=rejected_days))
+    for handle, sets in groupby(old_sets, lambda old: old.handle):
+        locking = partial(lock_model, handle, "Its rejected sets stay")
+        with _noting_failure(handle, pruned, report), nullcontext() if pruned.dry_run else locking():
             for old in sets:
                 if pruned.dry_run or remove_old_set(old):
                     pruned.sets += 1
                     pruned.sets_bytes += old.bytes
-                    written = f"written {old.written_at:%Y-%m-%d}, {old.bytes:,} bytes"
-                    report(f"{old.kind} set of {handle}, run {old.run_id}: {written}")
+                    age = f"written {old.written_at:%Y-%m-%d}, {old.bytes:,} bytes"
+                    report(f"{old.kind} set of {handle}, run {old.run_id}: {age}")
 
 
 def _prune_replies(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
-    place, max_days = settings.replies_place, settings.cache_max_days
-    plans = list_prunable(place, max_days, settings.cache_max_gb, now)
+    database, max_days = settings.replies_place, settings.cache_max_days
+    plans = list_prunable(database, max_days, settings.cache_max_gb, now)
     if not pruned.dry_run:
-        plans = remove_plans(place, plans, now - timedelta(days=max_days))
+        plans = remove_plans(database, plans, now - timedelta(days=max_days))
     for plan in plans:
         days = count_noun((now - plan.used_at).days, "day")
         report(f"kept replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days}")
@@ -153,15 +153,15 @@ def _prune_replies(settings: Settings, now: datetime, pruned: Pruned, report: Re
 
 
 def _reject_expired(stored: StoredSet) -> bool:
-    """Rejects a proposal, and sets its run to Cancelled where it is suspended. The caller must keep runs out.
+    """Reject a proposal, and set its suspended run to Cancelled. The caller must hold the model's lock.
 
-    False where the proposal does not wait any more, or somebody has decided on it: its run goes on.
+    Returns False if the proposal no longer waits, or somebody has decided on it and its run continues.
 
     Raises:
         StoreError: the store cannot be read or written; the proposal then still waits.
     """
     with get_client(sync_client=True) if PREFECT_API_URL.value() else nullcontext() as client:
-        # A run that Prefect does not know is over.
+        # A run that Prefect does not know has ended.
         with suppress(ObjectNotFound, ValueError):
             state = client.read_flow_run(UUID(stored.run_id)).state if client else None
             if state is not None and not state.is_final() and state.type is not StateType.PAUSED:
@@ -169,14 +169,14 @@ def _reject_expired(stored: StoredSet) -> bool:
         rejected = reject_proposal(stored, EXPIRED, False)
         emit_written(rejected)
         if client is not None and rejected.written:
-            said = f"The proposal was rejected: {EXPIRED}. Nothing was attached"
-            end_suspended(client, stored.run_id, Cancelled(message=said))
+            message = f"The proposal was rejected: {EXPIRED}. Nothing was attached"
+            end_suspended(client, stored.run_id, Cancelled(message=message))
     return rejected.written
 
 
 @contextmanager
 def _noting_failure(handle: str, pruned: Pruned, report: Report) -> Iterator[None]:
-    """What cannot be done to a model's sets inside the block stands in ``pruned``, and other models' turns come."""
+    """Record a failure inside the block in ``pruned``, so that the remaining models are still processed."""
     try:
         yield
     except ModelBusyError as error:

@@ -1,7 +1,7 @@
-"""The command ``make serve``: runs Prefect's server, a worker and the HTTP API on this machine until Ctrl-C.
+"""Command ``make serve``: run Prefect's server, a worker and the HTTP API on this machine until Ctrl-C.
 
-It is two processes: the one that a person starts guards the other one, which runs the services until its standard input
-closes.
+It has two processes: the one that a person starts guards a second one, which runs the services until its standard
+input closes.
 """
 
 import os
@@ -39,34 +39,34 @@ from flows.observability.json_logs import PREFECT_JSON_VARIABLES
 NEXT = "python -m flows.api keys issue --namespace YOUR_NAMESPACE --scope authoring"
 GUARDED = "--guarded"
 LOOK_SECONDS, ASK_SECONDS, START_SECONDS = 0.1, 2.0, 180.0
-# Three services may take so long each: a Ctrl-C takes ten seconds at most.
+# Per service. With three services a Ctrl-C takes ten seconds at most.
 STOP_SECONDS = 3.0
 LOG_TAIL_LINES = 12
-# Each run is a process that takes 7 CPU-seconds to import and 400 MB; more of them would stay pending for minutes.
+# Each run is a process with 7 CPU-seconds of imports and 400 MB; more of them would stay pending for minutes.
 MAX_RUNS = 8
-# From memory a killed server would never release the leases that it had.
+# With leases in memory only, a killed server would never release them.
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 
 
 @dataclass(slots=True, eq=False)
 class Service:
-    """A program that runs until everything is stopped or, without ``is_ready``, a step that has to end.
+    """Program that runs until everything is stopped or, without ``is_ready``, a step that has to end.
 
-    ``settle`` is called when it has been stopped.
+    ``after_stop`` is called when it has been stopped.
     """
 
     name: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     is_ready: Callable[[], bool] | None = None
-    settle: Callable[[], None] = lambda: None
+    after_stop: Callable[[], None] = lambda: None
     process: "subprocess.Popen[bytes]" = field(init=False)
     log: Path = field(init=False)
     since: float = field(init=False)
 
     @contextmanager
     def running(self, logs: Path) -> Iterator[None]:
-        """Runs it while the block runs, its output in a log of its own; then stops its process group."""
+        """Run the program while the block runs, with its output in a separate log; then stop its process group."""
         self.log, self.since = logs / f"{self.name}.log", time.monotonic()
         with self.log.open("wb") as stream:
             self.process = subprocess.Popen(
@@ -86,28 +86,28 @@ class Service:
                 self.process.wait(STOP_SECONDS)
             _signal_group(self.process.pid, signal.SIGKILL)
             self.process.wait()
-            self.settle()
+            self.after_stop()
 
     def is_up(self) -> bool:
-        """Whether the next service may be started."""
+        """Return whether the next service may be started."""
         return self.process.poll() == 0 if self.is_ready is None else self.is_ready()
 
     def check(self, start_seconds: float | None = None) -> None:
-        """Raises an ``OrchestratorError`` if it has ended, or was started more than ``start_seconds`` ago."""
+        """Raise an ``OrchestratorError`` if it has ended, or was started more than ``start_seconds`` ago."""
         code = self.process.poll()
         if code is not None and (code or self.is_ready):
-            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+            problem = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         elif start_seconds is not None and time.monotonic() - self.since > start_seconds:
-            how = f"was not ready after {start_seconds:g} s"
+            problem = f"was not ready after {start_seconds:g} s"
         else:
             return
         lines = [line for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-        said = "".join(f"\n  {line}" for line in lines[-LOG_TAIL_LINES:]) or " (nothing)"
-        raise OrchestratorError(f"{self.name} {how}. The end of {shorten(self.log)}:{said}\nEverything is stopped.")
+        tail = "".join(f"\n  {line}" for line in lines[-LOG_TAIL_LINES:]) or " (nothing)"
+        raise OrchestratorError(f"{self.name} {problem}. The end of {shorten(self.log)}:{tail}\nEverything is stopped.")
 
 
 def main() -> int:
-    """Serves until a signal comes; returns 0 then, or the exit code of the error that ended it."""
+    """Serve until a signal arrives, and return 0; after an error, return its exit code."""
     guard_output()
     if GUARDED not in sys.argv:
         code = run_guarded([sys.executable, "-m", "flows.serve", GUARDED])
@@ -123,7 +123,7 @@ def main() -> int:
 
 
 def serve(settings: Settings) -> None:
-    """Runs all services. If ``PREFECT_API_URL`` is set, that Prefect server is used and none is started.
+    """Run all services. If ``PREFECT_API_URL`` is set, that Prefect server is used and none is started.
 
     Raises:
         ExemplarsError: a port is in use, or a service did not start or has ended.
@@ -145,7 +145,7 @@ def serve(settings: Settings) -> None:
 
 
 def list_services(settings: Settings, api: str, environment: Mapping[str, str]) -> list[list[Service]]:
-    """Prefect's server, which is to answer at ``api``; then the deploy step; then a worker and the HTTP API."""
+    """Return the stages: Prefect's server, which answers at ``api``; the deploy step; a worker and the HTTP API."""
     address = name_address(settings.api_host, settings.api_port)
     logs = PREFECT_JSON_VARIABLES if settings.log_format == "json" else {}
     quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
@@ -166,9 +166,9 @@ def list_services(settings: Settings, api: str, environment: Mapping[str, str]) 
     worker = Service(
         "worker",
         ("-m", "prefect", "worker", "start", "--pool", POOL, "--name", name, "--limit", str(MAX_RUNS)),
-        # It asks for runs every second, so that a run starts within five.
+        # The worker asks for runs every second, so that a run starts within five seconds.
         {"PREFECT_WORKER_QUERY_SECONDS": "1", "EXEMPLARS_API_URL": address, **variables},
-        # The server hears of it some seconds later.
+        # The server learns of the worker some seconds later, so it cannot be asked.
         lambda: True,
         lambda: end_stopped_runs(api),
     )
@@ -179,9 +179,9 @@ def list_services(settings: Settings, api: str, environment: Mapping[str, str]) 
 def run_services(
     stages: Sequence[Sequence[Service]], logs: Path, ready: str, start_seconds: float = START_SECONDS
 ) -> None:
-    """Starts the services, each stage when the one before is ready, prints ``ready``, and runs until stdin closes.
+    """Start the services, each stage when the previous one is ready, print ``ready``, and run until stdin closes.
 
-    All are stopped then, as at an error or after ``start_seconds`` in which one is not ready, the last one first.
+    Then all are stopped, the last one first; also after an error, or if one is not ready within ``start_seconds``.
 
     Raises:
         OrchestratorError: a service did not start, or has ended.
@@ -206,7 +206,7 @@ def run_services(
 
 
 def answers(url: str) -> bool:
-    """Whether a GET of the address is answered with 200."""
+    """Return whether a GET of the address is answered with 200."""
     try:
         return httpx.get(url, timeout=ASK_SECONDS).status_code == httpx.codes.OK
     except httpx.HTTPError:
@@ -214,8 +214,8 @@ def answers(url: str) -> bool:
 
 
 def end_stopped_runs(api: str) -> None:
-    """Tells the server which runs ended with the worker; if that fails, the next deploy step does it."""
-    # Without retries: the server may be stopping, and nobody waits for it here.
+    """End the runs on the server that ended with the worker; if that fails, the next deploy step does it."""
+    # No retries: the server may be stopping, and a stop must not wait for it.
     once = temporary_settings({PREFECT_API_URL: api, PREFECT_CLIENT_MAX_RETRIES: 0})
     with (
         suppress(httpx.HTTPError, PrefectException),
@@ -226,12 +226,12 @@ def end_stopped_runs(api: str) -> None:
 
 
 def name_address(host: str, port: int) -> str:
-    """The address at which a server is reached; a host that means every interface becomes the loopback address."""
+    """Return the address of a server for clients; a host for all interfaces becomes the loopback address."""
     return write_address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)  # noqa: S104
 
 
 def shorten(path: Path) -> str:
-    """A path relative to the current folder if it lies below it."""
+    """Return the path relative to the current folder if it is below it."""
     return str(path).removeprefix(f"{Path.cwd()}{os.sep}")
 
 
@@ -240,7 +240,7 @@ def _stdin_closes() -> bool:
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
-    # Where only an ended process is left of a group, macOS does not permit it.
+    # macOS does not permit the signal if the group has only an ended process.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 

@@ -39,7 +39,7 @@ async def enqueue(
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             # Runs from the UI, schedules and retries are not in the chain of keys. A request that sees one is refused.
-            # If neither sees the other, the model's lease lets only one of them work.
+            # If the two miss each other, the model's lease lets only one of them work.
             if live := (await orchestrator.list_live([handle]))[handle]:
                 raise _refuse_busy(live, synth_type, effort, model_effort)
             async with orchestrator.creation_lock:
@@ -72,8 +72,7 @@ async def refuse_awaited(
     """Check that no run of the same request waits for a provider's batch.
 
     Raises:
-        ApiError: 409, a run waits. StoreError: the waiting runs cannot be read. OrchestratorError: Prefect does not
-            answer.
+        ApiError: 409, a run waits. StoreError: the batches cannot be read. OrchestratorError: Prefect does not answer.
     """
     for waiting in await run_in_threadpool(list_awaited, database, handle):
         if (waiting.params["synth_type"], waiting.effort, waiting.params["per_pole"]) == (synth_type, effort, None):

@@ -89,10 +89,8 @@ def _check_framing(scope: Scope) -> None:
 
 
 def _log(scope: Scope, status: int | None, seconds: float, request_id: str) -> None:
-    """Log one line: the path as it was sent, in ASCII, and the names of ignored parameters.
-
-    The rest of the query is left out, since it may contain secrets.
-    """
+    """Log a request in one line, with the path as sent, in ASCII. The query, which may contain secrets, is left out,
+    except for the names of ignored parameters."""
     path = scope.get("raw_path", b"").decode("ascii", "backslashreplace")[:_LONGEST_PATH]
     fields = {"method": scope["method"], "path": path, "status": status, "seconds": round(seconds, 4)}
     line = f"{scope['method']} {path} {status or 'gone'} {seconds * 1000:.0f} ms {request_id}"

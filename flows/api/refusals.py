@@ -6,7 +6,7 @@ from typing import Any
 from flows.api.errors import IGNORED, REQUEST_ID, RUN_ID, Code
 from flows.api.schemas import ErrorEnvelope
 
-# A status and one of its codes.
+# Pair of a status and a code.
 Refused = tuple[int, Code]
 
 REFUSALS: Mapping[Refused, str] = {

@@ -101,7 +101,7 @@ def offer_handles(client: SyncPrefectClient, models_uri: str) -> str:
 
 
 def add_choice(schema: Mapping[str, Any], handles: Sequence[str]) -> dict[str, Any]:
-    """Return the JSON schema of a form that accepts as ``handle`` one of these handles, or another one that is typed.
+    """Return the JSON schema of a form that offers these handles for ``handle``, and accepts any other typed handle.
 
     The pattern of a handle applies to both, and is outside the choice: inside, the form would report a wrong handle
     as "not valid under any of the given schemas".

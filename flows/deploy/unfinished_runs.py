@@ -18,9 +18,8 @@ GONE = f"The process of this run is gone: it was killed, its worker was stopped,
 
 
 def end_gone_runs(client: SyncPrefectClient) -> tuple[int, list[FlowRun]]:
-    """End the unfinished runs with a lost process on this host.
-
-    Returns their number, and the runs for which it is unknown whether the process is gone.
+    """End the unfinished runs of dead processes on this host; return their number, and the runs with an unknown
+    process state.
     """
     ended, unknown = 0, []
     for run in _list_unfinished(client):

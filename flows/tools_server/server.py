@@ -185,7 +185,7 @@ def _choose_operations(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _annotate(route: Any, tool: Any) -> None:
-    """Set the hints on what a call of the tool may do, and add the additional field of its answer."""
+    """Set the tool's hints about side effects, and add the additional field of its answer."""
     if tool.name == "list_models":
         tool.output_schema["properties"]["namespaces"] = {"type": "array", "items": {"type": "string"}}
     is_synthesis = tool.name == "synthesize_samples"
