@@ -1,7 +1,7 @@
-"""Adds samples to a model, and removes them: ``added.jsonl`` of its folder, which nobody writes by hand.
+"""Add samples to a model and remove them: ``added.jsonl`` in the model's folder, which nobody edits by hand.
 
-The caller holds the model's slot, so that no run works on the model meanwhile, and adds inside ``lock_model`` of the
-store, so that none of another Prefect server attaches meanwhile what is added. ``append_lines`` serves authors too.
+The caller holds the model's slot, so that no run works on the model at the same time. It adds inside ``lock_model`` of
+the store, so that no run of another Prefect server attaches the same texts. ``append_lines`` serves authors too.
 """
 
 import json
@@ -23,37 +23,37 @@ from engine.store.index.rows import passing_over_detached, read_matching
 from engine.store.store import list_sets
 from engine.system.filesystem import lock_folder, open_folder, replace_file
 
-# Longer than any text that a definition can ask for: 5,000 words, and half as many again before one is too long.
+# Longer than any text that a definition can request: 5,000 words, plus the 50% by which a text may exceed its length.
 MAX_TEXT_CHARACTERS = 64 * 1024
 # The ids of a file's samples, ``int64`` of shape ``(samples,)``, and their qualities in the same order.
 _Index = tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.float64]]]
 
 
 def add_samples(models_uri: str, samples_uri: str, handle: str, samples: Sequence[Seed]) -> list[int]:
-    """Adds samples to a model, all or none, and returns their ids in order; what is there already is not added again.
+    """Add samples to a model, all or none, and return their ids in order; existing samples are not added again.
 
     Args:
-        samples: traits by their keys, texts without space around them; ``place`` is not read.
+        samples: trait keys, and texts without surrounding space; ``place`` is ignored.
 
     Raises:
         SampleConflictError: a text has another quality for its trait, in the model or among the samples.
         DefinitionError: a file of the definition, or of its samples, has mistakes.
-        StoreError: a file cannot be read or written; then nothing was added.
+        StoreError: a file cannot be read or written; nothing was added.
     """
     outline = load_outline(models_uri, handle)
     with lock_folder(*open_folder(locate_model(models_uri, handle))):
         new = choose_new(models_uri, samples_uri, outline, samples)
         if new:
-            # A line for each, so that each can be removed by itself.
+            # One line per sample, so that each sample can be removed on its own.
             append_lines(models_uri, handle, make_added_source(outline), [[sample] for sample in new])
     return [make_id(handle, sample.trait, sample.text) for sample in samples]
 
 
 def append_lines(models_uri: str, handle: str, source: Source, lines: Iterable[Sequence[Seed]]) -> None:
-    """Adds lines to a JSONL source, each with labels of one text; the caller has locked the model's folder.
+    """Append lines to a JSONL source, each with the labels of one text; the caller has locked the model's folder.
 
     Raises:
-        DefinitionError, StoreError: the file cannot be read or written; then nothing was added.
+        DefinitionError, StoreError: the file cannot be read or written; nothing was added.
     """
     fields = {trait.key: field for field, trait in source.mapping.items() if trait}
     before = read_authored(models_uri, handle, source.path) or b""
@@ -67,20 +67,20 @@ def append_lines(models_uri: str, handle: str, source: Source, lines: Iterable[S
 
 
 def choose_new(models_uri: str, samples_uri: str, outline: Outline, samples: Sequence[Seed]) -> list[Seed]:
-    """The samples that the model does not have yet, each once; writes nothing.
+    """Return the samples that the model does not have yet, each once; writes nothing.
 
     Raises:
         SampleConflictError, DefinitionError, StoreError: as ``add_samples``.
     """
     ids = [make_id(outline.handle, sample.trait, sample.text) for sample in samples]
-    standing = find_authored(models_uri, outline, ids)
+    known = find_authored(models_uri, outline, ids)
     for stored in list_sets(samples_uri, outline.handle, "train"):
         with passing_over_detached(stored):
             for row in read_matching(stored, stored.rows_name, "id", ids):
-                standing[row["id"]].add(row["quality"])
+                known[row["id"]].add(row["quality"])
     new = []
-    for index, (known, sample) in enumerate(zip(ids, samples, strict=True)):
-        qualities = standing[known]
+    for index, (number, sample) in enumerate(zip(ids, samples, strict=True)):
+        qualities = known[number]
         if qualities and sample.quality not in qualities:
             listed = " and ".join(f"{quality:g}" for quality in sorted(qualities))
             raise SampleConflictError(
@@ -94,45 +94,45 @@ def choose_new(models_uri: str, samples_uri: str, outline: Outline, samples: Seq
 
 
 def find_authored(models_uri: str, outline: Outline, ids: Collection[int]) -> defaultdict[int, set[float]]:
-    """The qualities that authored samples, added ones too, have by their ids; of the given ids alone.
+    """Return the qualities of the authored and added samples with one of these ids, by id.
 
-    There are several where an author has labelled one text twice.
+    A sample has several qualities if an author has labelled one text twice.
 
     Raises:
         DefinitionError, StoreError: as ``add_samples``.
     """
     folder = locate_model(models_uri, outline.handle)
-    wanted = np.fromiter(ids, np.int64, len(ids))
-    found: defaultdict[int, set[float]] = defaultdict(set)
+    requested = np.fromiter(ids, np.int64, len(ids))
+    matches: defaultdict[int, set[float]] = defaultdict(set)
     for source in list_sources(outline, list_sample_files(folder)):
         known, qualities = _read_index(folder, outline.handle, source, read_version(folder, source))
-        for place in np.flatnonzero(np.isin(known, wanted)):
-            found[int(known[place])].add(float(qualities[place]))
-    return found
+        for position in np.flatnonzero(np.isin(known, requested)):
+            matches[int(known[position])].add(float(qualities[position]))
+    return matches
 
 
 def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[int]:
-    """Removes added samples, and returns the ids of those that were there.
+    """Remove added samples, and return the ids of the removed samples.
 
-    Its line is blanked, so that no line after it moves: a page of a listing goes on where the one before ended. A line
-    with several labels, as only a person writes them, goes when all of them are to go.
+    The line of a sample is blanked, so that later lines keep their numbers and paging through a listing stays correct.
+    A line with several labels, which only a person writes, is blanked when all its labels are to be removed.
 
     Raises:
         DefinitionError: the definition, or a line of added samples, has mistakes.
-        StoreError: the file cannot be read or written; then nothing was removed.
+        StoreError: the file cannot be read or written; nothing was removed.
     """
-    outline, folder, wanted = load_outline(models_uri, handle), locate_model(models_uri, handle), frozenset(ids)
+    outline, folder, requested = load_outline(models_uri, handle), locate_model(models_uri, handle), frozenset(ids)
     with lock_folder(*open_folder(folder)):
         content = read_authored(models_uri, handle, ADDED_FILE) or b""
         lines = content.split(b"\n")
         removed: set[int] = set()
         for line in walk_source(folder, make_added_source(outline)) if content else ():
-            own = {make_id(handle, seed.trait, seed.text) for seed in line.seeds}
-            if own and own <= wanted:
+            line_ids = {make_id(handle, seed.trait, seed.text) for seed in line.seeds}
+            if line_ids and line_ids <= requested:
                 lines[line.number - 1] = b" " * len(lines[line.number - 1])
-                removed |= own
+                removed |= line_ids
         if removed:
-            # One byte more, since counts are kept by the file's time and size, and a store may have times in seconds.
+            # One byte more: counts are cached by the file's time and size, and a store's times may be whole seconds.
             replace_file(f"{folder}/{ADDED_FILE}", b"\n".join(lines) + b"\n")
     return frozenset(removed)
 

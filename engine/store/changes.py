@@ -1,9 +1,9 @@
-"""What changes of a set after it was written: it is detached or loses samples, a file at a time, each in one move.
+"""Change a set after it was written: detach it or remove samples, one file at a time, each written atomically.
 
-An attach puts ``samples.parquet``, then the manifest; a removal likewise, and the new file says in its own metadata
-which rows went; a detach puts ``detached.pq``, then the manifest, then takes ``samples.parquet`` away. Between them the
-manifest holds, and whoever next changes the model's sets finishes (``finish_change``). A set that replaces others
-names them in its manifest, which readers go by from then on; then these are detached (``detach_replaced``).
+An attach writes ``samples.parquet``, then the manifest. So does a removal; the metadata of its new file lists the
+removed rows. A detach writes ``detached.pq``, then the manifest, then deletes ``samples.parquet``. Between these steps
+the manifest is valid, and the next change of the model's sets completes them (``finish_change``). A set that replaces
+others names them in its manifest: readers then skip these sets, and ``detach_replaced`` detaches them.
 """
 
 import json
@@ -38,16 +38,16 @@ from engine.system.parquet import read_table
 
 # An id has 53 bits.
 MAX_ID = 1 << 53
-# The key under which the metadata of ``samples.parquet`` has the removals from it: ids, and the rows that they had.
+# The metadata key of ``samples.parquet`` for the samples removed from it: their ids and row numbers.
 REMOVALS = b"exemplars.removals"
-# Of each, the manifest keeps the columns by which it stays away, and is found again.
+# Columns of a removed sample that the manifest keeps: later runs exclude its text, and people can look it up.
 KEPT_OF_REMOVED = ("trait", "pole", "text", "prompt_sha256")
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What is taken off, by the ids of the samples; ``why`` is a reason or empty, ``who`` a person or a key."""
+    """The samples to remove, by id; ``why`` is a reason or empty, ``who`` a person or a key."""
 
     ids: tuple[int, ...]
     removed_at: datetime
@@ -56,10 +56,10 @@ class Removal:
 
 
 def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet:
-    """The attached set of a run, after checking that it may be detached.
+    """Return the attached set of a run after checking that it may be detached.
 
-    Only a draft's training samples may be detached; an evaluation pool may be detached from any model, and so may what
-    another set has replaced: readers see none of it.
+    Training samples may be detached from a draft only. An evaluation pool may be detached from any model, and so may a
+    set that another set has replaced, since readers do not see it.
 
     Raises:
         InputError: there is no such set, or it is not attached.
@@ -83,51 +83,52 @@ def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet
 
 
 def detach_replaced(replaced: Iterable[tuple[StoredSet, str]]) -> Iterator[str]:
-    """Detaches sets that ``list_replaced`` has found, and yields a line for each. The caller must hold no lock of
-    the model; it needs no lease, since no reader of ours sees them.
+    """Detach the sets that ``list_replaced`` returned, and yield a line for each. The caller must not hold a lock of
+    the model; it needs no lease, since our readers do not see these sets.
 
     Raises:
-        StoreError: as ``detach_set``; the next run of the model goes on.
+        StoreError: as ``detach_set``; the next run of the model resumes.
     """
     for stored, run_id in replaced:
-        # Somebody may have detached it by now.
+        # Another process may have detached it.
         with suppress(InputError):
             detach_set(stored, who=f"run {run_id}", replaced_by=run_id)
             yield f"{stored.folder}: detached, since run {run_id} has replaced it"
 
 
 def detach_set(stored: StoredSet, who: str = "", replaced_by: str = "") -> None:
-    """Hides an attached set from all readers; its folder, report and rows stay.
+    """Hide an attached set from all readers; its folder, report and rows stay.
 
     Args:
         who: the person or run that detaches it, for the manifest.
-        replaced_by: the run whose set takes its place, where there is one.
+        replaced_by: the run id of the set that replaces it; empty if there is none.
 
     Raises:
-        InputError: another process has detached it in the meantime.
-        StoreError: the store cannot be read or written; the set is then still attached, or the next change of the
-            model's sets completes the detaching.
+        InputError: another process has detached the set in the meantime.
+        StoreError: the store cannot be read or written; the set is still attached, or the next change of the model's
+            sets completes the detaching.
     """
     folder = stored.folder
     with changing(folder) as (manifest, _):
         _check_attached(manifest, stored.run_id)
-        # A set of which the samples are missing can be detached too: its model goes on without it.
+        # A set with missing samples can be detached too, so that its model can be used again.
         with suppress(FileNotFoundError):
             write_whole(f"{folder}/{DETACHED}", read_bytes(f"{folder}/{SAMPLES}"))
         files = {DETACHED if name == SAMPLES else name: entry for name, entry in manifest["files"].items()}
-        said = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "who": who}
-        more = {REPLACED_BY: replaced_by} if replaced_by else {}
-        detached = {**manifest, "status": "detached", "files": files, "detached": said, **more}
+        event = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "who": who}
+        replacement = {REPLACED_BY: replaced_by} if replaced_by else {}
+        detached = {**manifest, "status": "detached", "files": files, "detached": event, **replacement}
         write_whole(f"{folder}/{MANIFEST}", seal(detached))
         delete_file(f"{folder}/{SAMPLES}")
 
 
 def remove_stored(stored: StoredSet, removal: Removal) -> None:
-    """Takes samples off an attached set; those that it has no more are passed over. The caller must keep runs out.
+    """Remove samples from an attached set; missing ids are ignored. The caller must keep runs of the model out.
 
     Raises:
-        InputError: another process has detached it in the meantime.
-        StoreError: the set cannot be read or written, or was altered since it was written; no reader sees a half of it.
+        InputError: another process has detached the set in the meantime.
+        StoreError: the set cannot be read or written, or was altered after it was written; no reader sees a partial
+            removal.
     """
     folder = stored.folder
     with changing(folder) as (manifest, _):
@@ -136,27 +137,27 @@ def remove_stored(stored: StoredSet, removal: Removal) -> None:
             if is_altered(StoredSet(folder, manifest)):
                 raise ValueError("its size is not what the manifest says")
             samples = read_table(read_bytes(f"{folder}/{SAMPLES}"))
-        gone = pc.is_in(samples["id"], pa.array(removal.ids, pa.int64()))
-        taken, metadata = samples.filter(gone), samples.schema.metadata
-        if not taken.num_rows:
+        is_removed = pc.is_in(samples["id"], pa.array(removal.ids, pa.int64()))
+        removed, metadata = samples.filter(is_removed), samples.schema.metadata
+        if not removed.num_rows:
             return
-        ids, rows = taken["id"].to_pylist(), number_rows(metadata, samples.num_rows)[gone.to_numpy()].tolist()
-        said = {"when": removal.removed_at.isoformat(), "why": removal.why, "who": removal.who}
-        entries = [{"id": id_, **said, "row": row} for id_, row in zip(ids, rows, strict=True)]
+        ids, rows = removed["id"].to_pylist(), number_rows(metadata, samples.num_rows)[is_removed.to_numpy()].tolist()
+        event = {"when": removal.removed_at.isoformat(), "why": removal.why, "who": removal.who}
+        entries = [{"id": id_, **event, "row": row} for id_, row in zip(ids, rows, strict=True)]
         removals = json.dumps([*_read_removals(metadata), *entries]).encode()
-        left = samples.filter(pc.invert(gone)).combine_chunks().replace_schema_metadata({REMOVALS: removals})
+        left = samples.filter(pc.invert(is_removed)).combine_chunks().replace_schema_metadata({REMOVALS: removals})
         content = write_parquet(left)
         write_whole(f"{folder}/{SAMPLES}", content)
-        known = {row["id"]: {name: row[name] for name in KEPT_OF_REMOVED} for row in taken.to_pylist()}
-        write_whole(f"{folder}/{MANIFEST}", _render_without(manifest, content, left, known))
+        kept = {row["id"]: {name: row[name] for name in KEPT_OF_REMOVED} for row in removed.to_pylist()}
+        write_whole(f"{folder}/{MANIFEST}", _render_without(manifest, content, left, kept))
 
 
 @contextmanager
 def changing(folder: str) -> Iterator[tuple[Mapping[str, Any], Callable[[], None]]]:
-    """Inside the block nobody else changes the sets of a set's model; what a block that fails has begun is finished.
+    """Keep other writers from changing the model's sets inside the block, and complete a change that the block began.
 
     Yields:
-        The set's manifest, empty where there is none, and what ``lock_model`` yields.
+        The set's manifest, empty if there is none, and the ``confirm`` function of ``lock_model``.
 
     Raises:
         StoreError: the store cannot be read or written.
@@ -172,10 +173,10 @@ def changing(folder: str) -> Iterator[tuple[Mapping[str, Any], Callable[[], None
 
 
 def finish_change(folder: str) -> tuple[Mapping[str, Any] | None, str]:
-    """Finishes what a writer that is gone has begun on a set. The caller must hold the model's lock.
+    """Complete a change of a set that its writer left unfinished. The caller must hold the model's lock.
 
     Returns:
-        The set's manifest now, None where there is none; and what was finished, empty where nothing was.
+        The set's current manifest, None if there is none; and a line about the completed change, empty if none was.
 
     Raises:
         OSError, pa.ArrowException, StoreError: the store cannot be read or written.
@@ -195,7 +196,7 @@ def finish_change(folder: str) -> tuple[Mapping[str, Any] | None, str]:
         return manifest, f"{folder}/{DETACHED}: a copy for a set that was not detached after all"
     if samples.type != fs.FileType.NotFound and samples.size != manifest["files"][SAMPLES]["bytes"]:
         content = read_bytes(f"{folder}/{SAMPLES}")
-        # What a person has put there instead is theirs to look at.
+        # Any other content comes from a person, who should look at it.
         if (left := read_left(content, manifest)) is not None:
             write_whole(f"{folder}/{MANIFEST}", _render_without(manifest, content, left, {}))
             return read_manifest(folder), f"{folder}: a removal of samples that did not end, which is finished now"
@@ -203,9 +204,9 @@ def finish_change(folder: str) -> tuple[Mapping[str, Any] | None, str]:
 
 
 def is_altered(stored: StoredSet) -> bool:
-    """Whether a set's samples have another size than its manifest says, and not since a removal has not ended.
+    """Return whether the size of a set's samples differs from its manifest, and no unfinished removal explains it.
 
-    ``verify`` reads every byte.
+    Only the size is compared: ``verify`` reads every byte.
 
     Raises:
         StoreError: the store cannot be read.
@@ -222,17 +223,17 @@ def is_altered(stored: StoredSet) -> bool:
 
 
 def read_left(content: bytes, manifest: Mapping[str, Any]) -> pa.Table | None:
-    """The samples of a manifest less some rows, as a removal leaves them that has not ended; None if they are not."""
+    """Return the samples that an unfinished removal left; None if the content is not the manifest's minus some rows."""
     with suppress(OSError, pa.ArrowException):
         left = read_table(content)
-        more = len(_read_removals(left.schema.metadata)) - len(manifest.get("removals", ()))
-        if more > 0 and left.num_rows + more == manifest["files"][SAMPLES]["rows"]:
+        newer = len(_read_removals(left.schema.metadata)) - len(manifest.get("removals", ()))
+        if newer > 0 and left.num_rows + newer == manifest["files"][SAMPLES]["rows"]:
             return left
     return None
 
 
 def number_rows(metadata: Mapping[bytes, bytes] | None, count: int) -> Positions:
-    """The number that each of ``count`` rows had when their set was attached, which it keeps for good."""
+    """Return the permanent row numbers of ``count`` rows: the numbers that they had when their set was attached."""
     removed = [entry["row"] for entry in _read_removals(metadata)]
     return np.delete(np.arange(count + len(removed)), np.array(removed, np.int64))
 
@@ -243,22 +244,22 @@ def _check_attached(manifest: Mapping[str, Any], run_id: str) -> None:
 
 
 def _read_removals(metadata: Mapping[bytes, bytes] | None) -> list[dict[str, Any]]:
-    """What was taken off the samples that have this metadata: of each the id, when, why, who, and the row it had.
+    """Return the removals in the metadata of a set's samples: id, when, why, who and row of each removed sample.
 
-    Rows are numbered as they were when the set was attached.
+    Row numbers are as they were when the set was attached.
     """
-    found: list[dict[str, Any]] = json.loads((metadata or {}).get(REMOVALS, b"[]"))
-    return found
+    removals: list[dict[str, Any]] = json.loads((metadata or {}).get(REMOVALS, b"[]"))
+    return removals
 
 
 def _render_without(
-    manifest: Mapping[str, Any], content: bytes, left: pa.Table, gone: Mapping[int, Mapping[str, Any]]
+    manifest: Mapping[str, Any], content: bytes, left: pa.Table, kept: Mapping[int, Mapping[str, Any]]
 ) -> bytes:
-    """The manifest of a set with new samples, from which some were taken.
+    """Render the manifest of a set after a removal.
 
     Args:
-        content: the file with the samples that are left.
-        gone: of the rows that went, by id, ``KEPT_OF_REMOVED``: no later run makes their texts again.
+        content: the file with the remaining samples.
+        kept: the columns ``KEPT_OF_REMOVED`` of the removed rows, by id: no later run generates their texts again.
     """
     known = list(manifest.get("removals", ()))
     added = _read_removals(left.schema.metadata)[len(known) :]
@@ -271,6 +272,6 @@ def _render_without(
             "counts": counts,
             "rows_sha256": digest_ids(left["id"].to_pylist()),
             "files": {**manifest["files"], SAMPLES: describe_file(content, left.num_rows)},
-            "removals": [*known, *({**entry, "text": "", **gone.get(entry["id"], {})} for entry in added)],
+            "removals": [*known, *({**entry, "text": "", **kept.get(entry["id"], {})} for entry in added)],
         }
     )

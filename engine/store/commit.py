@@ -1,8 +1,8 @@
-"""Puts a sample set into the store, so that a reader never sees a part of it.
+"""Commit a sample set to the store, so that a reader never sees an incomplete set.
 
-On a disk a set is written in a staging folder beside the store and moved in by one rename. An object store has no
-rename: there the manifest, which holds the digests of all files, is written last. What changes of a set afterwards is
-one file at a time, each in one move (``write_whole``): a rename, or a PUT.
+On a disk a set is written into a staging folder next to the store and moved in with one rename. An object store has no
+rename: there the manifest, which holds the digests of all files, is written last. Later changes of a set replace one
+file at a time, each atomically (``write_whole``): by a rename, or a PUT.
 """
 
 import os
@@ -21,25 +21,25 @@ from engine.system.filesystem import delete_file, list_below, open_folder, sync,
 
 UNFINISHED = "samples.parquet.part"
 STALE_SECONDS = 24 * 3600.0
-# A set is built in a folder of such a name, which readers of whole folders pass over.
+# Prefix of the folder in which a set is built; programs that read whole folders skip it.
 STAGING = "__staging-"
 
 
 def commit_files(folder: str, files: Mapping[str, bytes], confirm: Callable[[], None]) -> None:
-    """Puts the files of a set into its folder; what was there before makes room. The caller holds the model's lock.
+    """Write the files of a set into its folder, replacing earlier content. The caller holds the model's lock.
 
     Args:
-        confirm: as ``lock_model`` yields it.
+        confirm: the function that ``lock_model`` yields.
 
     Raises:
-        OSError, pa.ArrowException: the store cannot be written; on a disk what was there before is unchanged.
+        OSError, pa.ArrowException: the store cannot be written; on a disk the earlier content is unchanged.
     """
     filesystem, path = open_folder(folder)
     if isinstance(filesystem, fs.LocalFileSystem):
         _write_local(Path(path), files)
         return
     delete_set(folder)
-    # The samples late, since some readers ignore the manifest, and the manifest last of all.
+    # The samples are written late, since some readers ignore the manifest; the manifest is written last.
     for name in sorted(files, key=lambda name: (name == MANIFEST, name == SAMPLES)):
         if name == MANIFEST:
             confirm()
@@ -47,9 +47,9 @@ def commit_files(folder: str, files: Mapping[str, bytes], confirm: Callable[[], 
 
 
 def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int, int]]:
-    """The folders directly below a path that hold a manifest: its modification time in nanoseconds and size by name.
+    """Return the manifest's modification time (ns) and size for each folder directly below a path, by folder name.
 
-    On a disk each manifest is looked up by name. An object store lists the whole tree, 1,000 files a request.
+    Folders without a manifest are left out. On a disk each manifest is looked up by name. An object store lists the whole tree, 1,000 files a request.
 
     Raises:
         OSError, pa.ArrowException: the folder cannot be listed.
@@ -58,16 +58,16 @@ def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int,
     infos = list_below(filesystem, path, recursive=not is_local)
     if is_local:
         infos = filesystem.get_file_info([f"{info.path}/{MANIFEST}" for info in infos])
-    found: dict[str, tuple[int, int]] = {}
+    manifests: dict[str, tuple[int, int]] = {}
     for info in infos:
         folder, _, rest = info.path.removeprefix(f"{path}/").partition("/")
         if rest == MANIFEST and info.type == fs.FileType.File:
-            found[folder] = info.mtime_ns or 0, info.size or 0
-    return found
+            manifests[folder] = info.mtime_ns or 0, info.size or 0
+    return manifests
 
 
 def delete_set(folder: str) -> None:
-    """Deletes what is at the place of a set, the manifest first, so that no reader takes what is left for a set."""
+    """Delete the content of a set's folder, the manifest first, so that no reader takes the remaining files for a set."""
     filesystem, path = open_folder(folder)
     if isinstance(filesystem, fs.LocalFileSystem) and not Path(path).is_dir():
         Path(path).unlink(missing_ok=True)
@@ -78,54 +78,54 @@ def delete_set(folder: str) -> None:
 
 
 def is_attached(manifest: Mapping[str, Any] | None) -> bool:
-    """Whether a manifest is that of an attached set."""
+    """Return whether a manifest belongs to an attached set."""
     return manifest is not None and manifest.get("status") == "attached"
 
 
 def list_stale(root: Path, now: datetime) -> list[Path]:
-    """The staging folders in and beside a store's root that have not changed for a day, sorted: nobody builds there."""
-    found = []
+    """Return abandoned staging folders in and next to a store's root, unchanged for a day, sorted."""
+    stale = []
     for path in sorted([*root.glob(f"{STAGING}*"), *root.parent.glob(f".{root.name}-staging-*")]):
-        # Its process may have removed it meanwhile.
+        # Its process may have removed it.
         with suppress(FileNotFoundError):
-            found += [path] if now.timestamp() - path.stat().st_mtime > STALE_SECONDS else []
-    return found
+            stale += [path] if now.timestamp() - path.stat().st_mtime > STALE_SECONDS else []
+    return stale
 
 
 def _write_local(folder: Path, files: Mapping[str, bytes]) -> None:
     if not (pool := folder.parent).is_dir():
         pool.mkdir(parents=True, exist_ok=True)
-        # Of the model and of its pool too nothing is lost with the power.
+        # A power failure must not lose the new folders of the model and its pool.
         for parent in pool.parents[:3]:
-            # We may not be permitted to open the folder above the store.
+            # The process may lack permission to open the folder above the store.
             with suppress(PermissionError):
                 sync(parent)
     with _make_staging(folder.parents[2]) as staging:
-        made = staging / "set"
-        (made / RUN_FOLDER).mkdir(parents=True)
+        built = staging / "set"
+        (built / RUN_FOLDER).mkdir(parents=True)
         for name, content in files.items():
-            # Staging may lie inside the store: until the set is complete, no file has the name that readers look for.
-            with (made / (UNFINISHED if name == SAMPLES else name)).open("wb") as stream:
+            # The staging folder may be inside the store: until the set is complete, no file has the name that readers use.
+            with (built / (UNFINISHED if name == SAMPLES else name)).open("wb") as stream:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-        for path in (made / MANIFEST, made / RUN_FOLDER, made):
+        for path in (built / MANIFEST, built / RUN_FOLDER, built):
             sync(path)
-        # A rejected set, or debris, goes with the staging folder.
+        # A rejected set, or debris, is deleted with the staging folder.
         with suppress(FileNotFoundError):
             folder.rename(staging / "old")
         if SAMPLES in files:
-            (made / UNFINISHED).rename(made / SAMPLES)
-        made.rename(folder)
+            (built / UNFINISHED).rename(built / SAMPLES)
+        built.rename(folder)
         sync(folder)
         sync(folder.parent)
 
 
 @contextmanager
 def _make_staging(root: Path) -> Iterator[Path]:
-    """Yields a new folder on the store's disk, outside the store if possible, and removes it at the end.
+    """Yield a new folder on the store's disk, outside the store if possible, and remove it at the end.
 
-    Outside, since DuckDB's ``**`` descends into every folder of the store.
+    It is outside, because DuckDB's ``**`` descends into every folder of the store.
     """
     try:
         staging = Path(tempfile.mkdtemp(prefix=f".{root.name}-staging-", dir=root.parent))

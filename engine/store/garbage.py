@@ -1,6 +1,6 @@
-"""Removes what nobody needs: what dead runs left, when a run of their model begins, and old rejected sets.
+"""Remove unneeded files: debris of dead runs, when a run of their model begins, and old rejected sets.
 
-``exemplars prune`` never removes an attached, proposed or detached set, nor any other folder that has samples.
+``exemplars prune`` never removes an attached, proposed or detached set, nor any other folder with samples.
 """
 
 import shutil
@@ -29,9 +29,9 @@ Kind = Literal["rejected", "unfinished"]
 
 @dataclass(frozen=True, slots=True)
 class OldSet(SetFolder):
-    """A folder that may be removed; ``unfinished`` means that it has no manifest.
+    """A folder that may be removed; the kind ``unfinished`` means that it has no manifest.
 
-    ``written_at`` is when its newest file was written.
+    ``written_at`` is the time at which its newest file was written.
     """
 
     kind: Kind
@@ -40,22 +40,22 @@ class OldSet(SetFolder):
 
 
 def collect_garbage(samples_uri: str, handle: str, now: datetime) -> tuple[str, ...]:
-    """Removes debris and describes each piece in a line. The caller must hold the model's lease.
+    """Remove debris, and return a line for each removed piece. The caller must hold the model's lease.
 
-    Debris is each set folder of this model without a manifest, since its run is over if the caller holds the lease,
-    and, of any model, staging folders that are a day old. A change of a set of the model that did not end is
-    finished. What cannot be removed stays, without an error: ``check_writable`` reports a store that cannot be written.
+    Debris is a set folder of this model without a manifest (its run has ended, since the caller holds the lease), and a
+    staging folder of any model that is a day old. Unfinished changes of the model's sets are completed. Debris that
+    cannot be removed stays, without an error: ``check_writable`` reports a store that cannot be written.
     """
-    swept: list[str] = []
+    lines: list[str] = []
     with suppress(OSError, pa.ArrowException, StoreError):
-        swept.extend(_collect_in_folder(samples_uri.rstrip("/"), handle, now))
-    return tuple(swept)
+        lines.extend(_collect_in_folder(samples_uri.rstrip("/"), handle, now))
+    return tuple(lines)
 
 
 def list_old_sets(samples_uri: str, before: datetime) -> Iterator[OldSet]:
-    """Yields what may be removed because it is older than ``before``, model by model.
+    """Yield the sets and folders that may be removed, older than ``before``, model by model.
 
-    Reads the manifest only of folders without samples, which are few.
+    Only manifests of folders without samples are read, and these folders are few.
 
     Raises:
         StoreError: the store cannot be listed.
@@ -72,10 +72,10 @@ def list_old_sets(samples_uri: str, before: datetime) -> Iterator[OldSet]:
 
 
 def remove_old_set(old: OldSet) -> bool:
-    """Removes a folder; False if it has changed since it was listed. The caller must keep runs of the model out.
+    """Remove a folder; return False if it changed after it was listed. The caller must keep runs of the model out.
 
     Raises:
-        StoreError: the folder cannot be removed. A part that remains does no harm; the next sweep or prune removes it.
+        StoreError: the folder cannot be removed. A remaining part does no harm; the next run or prune removes it.
     """
     with translate_errors(old.folder, "Permit writing, and prune again"), lock_model(old.folder):
         if _read_kind(old.folder) != old.kind:
@@ -102,8 +102,8 @@ def _collect_in_folder(samples_uri: str, handle: str, now: datetime) -> Iterator
                 if MANIFEST not in files:
                     delete_set(f"{uri}/{run}")
                     yield f"{uri}/{run}: a set without a manifest, left unfinished by its run"
-                elif _may_be_unfinished(files) and (said := finish_change(f"{uri}/{run}")[1]):
-                    yield said
+                elif _may_be_unfinished(files) and (line := finish_change(f"{uri}/{run}")[1]):
+                    yield line
                 for part in filter(is_part, files):
                     delete_file(f"{uri}/{run}/{part}")
                     yield f"{uri}/{run}/{part}: left by a process that is gone"
@@ -112,7 +112,7 @@ def _collect_in_folder(samples_uri: str, handle: str, now: datetime) -> Iterator
 
 
 def _may_be_unfinished(files: Mapping[str, fs.FileInfo]) -> bool:
-    """Whether a change of a set may not have ended, by its files alone: a model may have thousands of sets."""
+    """Return whether a change of a set may be unfinished, from its files alone: a model may have thousands of sets."""
     if SAMPLES not in files:
         return False
     is_newer = (files[SAMPLES].mtime_ns or 0) > (files[MANIFEST].mtime_ns or 0)
@@ -120,24 +120,24 @@ def _may_be_unfinished(files: Mapping[str, fs.FileInfo]) -> bool:
 
 
 def _list_run_folders(filesystem: fs.FileSystem, pool: str) -> dict[str, dict[str, fs.FileInfo]]:
-    found: dict[str, dict[str, fs.FileInfo]] = {}
+    folders: dict[str, dict[str, fs.FileInfo]] = {}
     for info in list_below(filesystem, pool, recursive=True):
         run, _, name = info.path.removeprefix(f"{pool}/").partition("/")
         if run.startswith("run="):
-            files = found.setdefault(run, {})
+            files = folders.setdefault(run, {})
             if name and info.type == fs.FileType.File:
                 files[name] = info
-    return found
+    return folders
 
 
 def _read_kind(folder: str) -> Kind | None:
-    """What a folder is; None if it must stay, as one that cannot be read, for a person to look at."""
+    """Return the kind of a folder; None if it must stay, such as an unreadable one, for a person to look at."""
     try:
         manifest = read_manifest(folder)
     except StoreError:
         return None
     if manifest is None:
         return "unfinished"
-    # What a person has refused stays known.
+    # A set that a person refused is kept: its texts must stay known.
     is_over = manifest.get("status") == "rejected" and not manifest.get("review", {}).get("refused")
     return "rejected" if is_over else None

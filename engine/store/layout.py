@@ -1,8 +1,8 @@
-"""Where the files of a sample set lie.
+"""Names of the files of a sample set.
 
-Beside the samples there is one folder, and nothing in it ends in ``.parquet``. So readers of whole folders find samples
-and nothing else: ``datasets`` passes over folders named ``__…``, pandas and pyarrow over names that begin with ``_``,
-and DuckDB and polars are given ``**/*.parquet``.
+Next to the samples there is one folder, and no file in it ends in ``.parquet``. So programs that read whole folders
+read only samples: ``datasets`` skips folders named ``__…``, pandas and pyarrow skip names that begin with ``_``, and
+DuckDB and polars are given ``**/*.parquet``.
 """
 
 RUN_FOLDER = "__run__"
@@ -12,19 +12,19 @@ REJECTED = f"{RUN_FOLDER}/rejected.pq"
 VERDICT = f"{RUN_FOLDER}/verdict.json"
 REPORT = f"{RUN_FOLDER}/report.html"
 CARD = f"{RUN_FOLDER}/README.md"
-# What its run was given: the text of ``model.yaml``, and by their digests the samples and sets beside it.
+# The inputs of the run: the text of ``model.yaml``, and the digests of its authored samples, texts and sets.
 DEFINITION = f"{RUN_FOLDER}/definition.json"
-# The prompts that its rows answer, by their digests.
+# The prompts of the set's rows, by digest.
 PROMPTS = f"{RUN_FOLDER}/prompts.pq"
-# The samples of a detached set are kept here, where no reader of samples looks.
+# The samples of a detached set; no reader of samples opens this file.
 DETACHED = f"{RUN_FOLDER}/detached.pq"
-# The samples of a set that waits for a person's decision lie here, and stay here after it.
+# The samples of a set that waits for a review; the file stays after the review.
 PROPOSED = f"{RUN_FOLDER}/proposed.pq"
-# What a person has decided of a proposed set so far: not in its manifest, since it grows.
+# The decisions on a proposed set so far. They are not in the manifest, because the file grows.
 DECISIONS = f"{RUN_FOLDER}/decisions.jsonl"
-# What a reviewer is shown of each proposed text.
+# The facts on each proposed text that a reviewer sees.
 REVIEW_DATA = f"{RUN_FOLDER}/review.json"
-# What near-duplicate search needs of the samples, by their ids.
+# The hashes of the samples for near-duplicate search, by sample id.
 HASHES = f"{RUN_FOLDER}/hashes.pq"
 
 # The ledgers of backfills, in the root of the sample store.

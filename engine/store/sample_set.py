@@ -1,4 +1,4 @@
-"""The sample set, which is the result of a run, and the bytes of each of its files.
+"""The sample set, the result of a run, rendered as the bytes of its files.
 
 A set without its manifest does not exist for readers. The manifest is sealed: its last field holds the digest of the
 others, so that a truncated or altered manifest is detected.
@@ -21,25 +21,25 @@ from engine.store.layout import DETACHED, HASHES, MANIFEST, PROMPTS, PROPOSED, R
 from engine.system.filesystem import open_folder
 from engine.text.near_duplicates import HASHES_SCHEMA, HashColumn, make_hash_column
 
-# Rows in a Parquet row group. To read a page of samples, at most the rows before it in its group are read as well.
+# Rows in a Parquet row group. A reader of a page of samples also reads the rows before it in the same group.
 GROUP_ROWS = 10_000
 HASHES_GROUP_ROWS = 65_536
 PROMPTS_SCHEMA = pa.schema([(name, pa.string()) for name in ("prompt_sha256", "system", "turns", "user")])
 Status = Literal["attached", "rejected", "proposed"]
-# Where a set of each status has its samples.
+# The name of the file with a set's samples, by the set's status.
 SAMPLES_NAMES: Mapping[str, str] = {"attached": SAMPLES, "detached": DETACHED, "proposed": PROPOSED}
 DIGEST_FIELD = "manifest_sha256"
-# The fields of a manifest that tell when its set was attached, by which listings sort, and when it was written, which
-# never changes; in nanoseconds since 1970.
+# Fields of a manifest, in nanoseconds since 1970: the time at which the set was attached (listings sort by it), and the
+# time at which it was written (it never changes).
 ATTACHED_NS, WRITTEN_NS = "attached_ns", "written_ns"
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSet:
-    """What one run writes: the rows, and ``documents``, the text files beside them, by their name in the set.
+    """The output of one run: the rows, and ``documents``, the text files next to them, by their name in the set.
 
-    ``review`` is what the manifest says of a person's review, where there is one; ``replaces`` are the runs whose sets
-    it takes the place of. ``prompts`` are what its rows answer, in the columns of ``PROMPTS_SCHEMA``.
+    ``review`` is the manifest's entry on a person's review, if there is one. ``replaces`` are the run ids of the sets
+    that this set replaces. ``prompts`` are the prompts of its rows, with the columns of ``PROMPTS_SCHEMA``.
     """
 
     stamp: RunStamp
@@ -57,7 +57,7 @@ class SampleSet:
 
 
 def render_set(sample_set: SampleSet) -> tuple[dict[str, bytes], dict[str, Any]]:
-    """The bytes of every file of a set by its name, and what its manifest says, but for when it entered the store."""
+    """Return the bytes of a set's files by name, and its manifest without the times at which it enters the store."""
     files = {name: text.encode() for name, text in sample_set.documents.items()}
     files[REJECTED] = write_parquet(make_rejected_table(sample_set.rejected))
     rows = {REJECTED: len(sample_set.rejected), PROMPTS: len(sample_set.prompts)}
@@ -82,18 +82,18 @@ def render_set(sample_set: SampleSet) -> tuple[dict[str, bytes], dict[str, Any]]
         "versions": dict(sample_set.versions),
         "inputs": dict(sample_set.inputs),
     }
-    more = {"review": dict(sample_set.review), "replaces": list(sample_set.replaces)}
-    return files, manifest | {name: value for name, value in more.items() if value}
+    optional = {"review": dict(sample_set.review), "replaces": list(sample_set.replaces)}
+    return files, manifest | {name: value for name, value in optional.items() if value}
 
 
 def read_own_count(manifest: Mapping[str, Any]) -> int | None:
-    """How many exemplars a pole a set was asked for, where that was not left to its effort."""
+    """Return the requested number of exemplars per pole; None if the set's effort decided it."""
     level: Mapping[str, Any] = manifest["inputs"]["level"]
     return level["exemplars_per_pole"] if level["is_own_count"] else None
 
 
 def write_filling_command(manifest: Mapping[str, Any]) -> str:
-    """The command of a run that fills up what a set was to have."""
+    """Return the command that generates the samples that a set is missing."""
     kind, own_count = manifest["synth_type"], read_own_count(manifest)
     options = [
         *([] if kind == "from_traits" else [f"--synth-type {kind}"]),
@@ -104,7 +104,7 @@ def write_filling_command(manifest: Mapping[str, Any]) -> str:
 
 
 def read_manifest(folder: str) -> Mapping[str, Any] | None:
-    """The manifest of a set; None if there is none: the set then does not exist for readers.
+    """Return the manifest of a set; None if there is none: the set then does not exist for readers.
 
     Raises:
         StoreError: the manifest cannot be read, is truncated, or was altered after it was written.
@@ -121,16 +121,16 @@ def read_manifest(folder: str) -> Mapping[str, Any] | None:
 
 
 def seal(fields: Mapping[str, Any]) -> bytes:
-    """Renders a JSON object with a last field that holds the digest of the others; an old one is replaced."""
+    """Render a JSON object and append, or replace, a last field with the digest of the other fields."""
     rest = {name: value for name, value in fields.items() if name != DIGEST_FIELD}
     return (json.dumps({**rest, DIGEST_FIELD: _digest(rest)}, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def unseal(content: bytes) -> dict[str, Any]:
-    """Parses what ``seal`` rendered and checks its digest.
+    """Parse the output of ``seal`` and check its digest.
 
     Raises:
-        ValueError: it is not JSON, or it was altered after it was sealed.
+        ValueError: the content is not JSON, or was altered after it was sealed.
     """
     value: dict[str, Any] = json.loads(content)
     rest = {name: field for name, field in value.items() if name != DIGEST_FIELD} if isinstance(value, dict) else {}
@@ -140,7 +140,7 @@ def unseal(content: bytes) -> dict[str, Any]:
 
 
 def count_poles(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
-    """Counts rows by trait and pole, ``counts`` in the manifest of their set."""
+    """Count rows by trait and pole, for ``counts`` in the manifest of their set."""
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
         counts.setdefault(row["trait"], {"positive": 0, "negative": 0})[row["pole"]] += 1
@@ -148,26 +148,26 @@ def count_poles(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
 
 
 def digest_ids(ids: Iterable[int]) -> str:
-    """The digest of a set's rows, ``rows_sha256`` in its manifest."""
+    """Return the digest of a set's row ids, ``rows_sha256`` in its manifest."""
     return hashlib.sha256("\n".join(map(str, ids)).encode()).hexdigest()
 
 
 def describe_file(content: bytes, rows: int | None) -> dict[str, Any]:
-    """The entry of a file in its set's manifest; only a table has ``rows``."""
+    """Return the entry of a file in its set's manifest; ``rows`` is None for a file that is no table."""
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "rows": rows}
 
 
 def write_parquet(table: pa.Table) -> bytes:
-    """The bytes of a table as every set has them; a table in one chunk has the same bytes wherever it comes from."""
+    """Return a table as Parquet bytes with the options of every set; equal tables in one chunk give equal bytes."""
     stream = io.BytesIO()
     pq.write_table(table, stream, compression="zstd", row_group_size=GROUP_ROWS, write_page_checksum=True)
     return stream.getvalue()
 
 
 def _render_hashes(rows: Sequence[Row]) -> bytes:
-    """The hashes of a set's texts, by the ids of its samples: written with the set, and never again.
+    """Render the hashes of a set's texts by sample id. The file is written with the set and never changed.
 
-    A removal takes rows off the samples and none off the hashes, so these may have more rows, in the same order.
+    A removal deletes rows from the samples but not from the hashes: the hashes may have more rows, in the same order.
     """
     ids, texts = [row["id"] for row in rows], [str(row["text"]) for row in rows]
     hashes = [make_hash_column(texts, column) for column in get_args(HashColumn)]

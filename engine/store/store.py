@@ -1,4 +1,4 @@
-"""The sample store: writes and finds sample sets, each a folder ``handle=…/pool=…/run=<run id>``."""
+"""Write and find sample sets in the store; each set is a folder ``handle=…/pool=…/run=<run id>``."""
 
 import json
 import tempfile
@@ -39,7 +39,7 @@ UNREADABLE = (
     "Permit reading, see that its server answers, or point EXEMPLARS_SAMPLES_URI elsewhere. The kept replies are "
     "not lost: the next start continues from them"
 )
-# The field of the manifest of a detached set that names the run whose set has replaced it.
+# Field of a detached set's manifest: the run id of the set that replaced it.
 REPLACED_BY = "replaced_by"
 TRIES = 3
 PROBE = "__probe__"
@@ -48,24 +48,24 @@ PROBE_CONTENT = b"\0" * 4096
 
 @dataclass(frozen=True, slots=True)
 class SetFolder:
-    """The folder of a set, whose path tells its model and its run."""
+    """The folder of a set; its path contains the handle of the model and the run id."""
 
     folder: str
 
     @property
     def run_id(self) -> str:
-        """The run that left it."""
+        """The id of the run that wrote the set."""
         return self.folder.rpartition("/run=")[2]
 
     @property
     def handle(self) -> str:
-        """The model's handle."""
+        """The handle of the set's model."""
         return self.folder.rpartition("/handle=")[2].partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSet(SetFolder):
-    """A set in the store: its folder, its manifest, and whether this call wrote it."""
+    """A set in the store: its folder and manifest; ``written`` means that this call wrote it."""
 
     manifest: Mapping[str, Any]
     written: bool = True
@@ -77,38 +77,38 @@ class StoredSet(SetFolder):
 
     @property
     def replaces(self) -> tuple[str, ...]:
-        """The runs whose sets no reader of ours looks at since this one was attached."""
+        """The run ids of the sets that this set replaced: our readers skip them from the moment it was attached."""
         return tuple(self.manifest.get("replaces", ())) if self.status in ("attached", "detached") else ()
 
     def as_detached(self) -> "StoredSet":
-        """The set as it will be once it is detached."""
+        """Return the set with the status ``detached``, as it will be after the detaching."""
         return StoredSet(self.folder, {**self.manifest, "status": "detached"}, self.written)
 
     @property
     def rows_name(self) -> str:
-        """The name of the Parquet file with its samples, which is not moved yet where the set was only replaced."""
+        """The name of the Parquet file with the samples; a replaced set keeps the old name until it is detached."""
         name = SAMPLES_NAMES.get(self.status, SAMPLES)
         return name if name in self.manifest.get("files", ()) else SAMPLES
 
     def file(self, name: str) -> str:
-        """The path or URI of one of its files."""
+        """Return the path or URI of a file of the set."""
         return f"{self.folder}/{name}"
 
 
 def locate_set(samples_uri: str, handle: str, pool: Pool, run_id: str) -> str:
-    """The folder of a set."""
+    """Return the folder of a set."""
     return f"{locate_pool(samples_uri, handle, pool)}/run={run_id}"
 
 
 def locate_pool(samples_uri: str, handle: str, pool: Pool) -> str:
-    """The folder of a model's sets of one pool."""
+    """Return the folder that holds a model's sets of one pool."""
     return f"{samples_uri.rstrip('/')}/handle={handle}/pool={pool}"
 
 
 def check_writable(samples_uri: str) -> None:
-    """Checks that the store can be written, before anything is paid for, by writing and deleting a small file.
+    """Check that the store can be written before anything is paid for: write a small file and delete it.
 
-    A full disk or a key that may only read shows itself then.
+    This detects a full disk and a key without write permission.
 
     Raises:
         StoreError: the store cannot be written.
@@ -117,7 +117,7 @@ def check_writable(samples_uri: str) -> None:
     filesystem, path = open_folder(samples_uri)
     with translate_errors(samples_uri):
         if isinstance(filesystem, fs.LocalFileSystem):
-            # Of no name, so that nothing is left of it whatever ends the process.
+            # A file without a name: nothing remains of it, however the process ends.
             Path(path).mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=path, prefix=PROBE) as file:
                 file.write(PROBE_CONTENT)
@@ -127,17 +127,17 @@ def check_writable(samples_uri: str) -> None:
 
 
 def write_set(samples_uri: str, sample_set: SampleSet, may_enter: Callable[[], bool] = lambda: True) -> StoredSet:
-    """Commits a set to the store atomically; a rejected set of the same run, or debris, makes room.
+    """Commit a set to the store atomically; it replaces debris and a rejected set of the same run.
 
     Args:
-        may_enter: whether the set may still be put there, asked while nobody else adds to the model.
+        may_enter: returns whether the set may still be written; called while no other writer can add to the model.
 
     Returns:
-        The set, or the one of this run id that stands there; it is not ``written`` where it may not enter either.
+        The set, or the existing set of this run id. ``written`` is False for an existing set, and if ``may_enter``
+            returned False.
 
     Raises:
-        StoreError: the store cannot be written, or the manifest that is there already not read; nothing of the set is
-            left in it.
+        StoreError: the store cannot be written, or an existing manifest cannot be read; nothing of the set remains.
     """
     stamp = sample_set.stamp
     folder = locate_set(samples_uri, stamp.handle, sample_set.pool, stamp.run_id)
@@ -149,26 +149,26 @@ def write_set(samples_uri: str, sample_set: SampleSet, may_enter: Callable[[], b
         names = (ATTACHED_NS, WRITTEN_NS) if is_attached(manifest) else (WRITTEN_NS,)
         sealed = seal({**manifest, **dict.fromkeys(names, time.time_ns())})
         commit_files(folder, {**files, MANIFEST: sealed}, confirm)
-    # What was written is not read again: if the store fails a moment later, the set is committed nevertheless.
+    # The manifest is not read back: the set is committed even if the store fails a moment later.
     return StoredSet(folder, unseal(sealed))
 
 
 def list_newer(samples_uri: str, handle: str, known: Collection[str]) -> tuple[str, ...]:
-    """The runs with an attached set of a model, in either pool, that are not among the known ones.
+    """Return the run ids of a model's attached sets, in both pools, that are not in ``known``.
 
     Raises:
         OSError, pa.ArrowException, StoreError: a folder or manifest cannot be read.
     """
-    found: list[str] = []
+    run_ids: list[str] = []
     for pool in (locate_pool(samples_uri, handle, name) for name in get_args(Pool)):
-        # A model may have thousands of sets, of which mostly none is new.
+        # A model may have thousands of sets, and usually none is new: names are compared before manifests are read.
         if new := {name.removeprefix("run=") for name in list_folders(pool)}.difference(known):
-            found += [stored.run_id for stored in list_in_pool(pool, ("attached",)) if stored.run_id in new]
-    return tuple(found)
+            run_ids += [stored.run_id for stored in list_in_pool(pool, ("attached",)) if stored.run_id in new]
+    return tuple(run_ids)
 
 
 def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
-    """The set of a run as its manifest has it, whatever its status, model and pool; None if there is none.
+    """Return the set of a run with the status in its manifest, from any model and pool; None if there is none.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
@@ -182,7 +182,7 @@ def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
 
 
 def get_set(samples_uri: str, run_id: str) -> StoredSet:
-    """``find_set`` of a run that a person has named.
+    """Return the set of a run id that a person gave, like ``find_set``.
 
     Raises:
         InputError: there is no such set. StoreError: as ``find_set``.
@@ -196,7 +196,7 @@ def get_set(samples_uri: str, run_id: str) -> StoredSet:
 
 
 def list_pools(samples_uri: str) -> list[str]:
-    """The folders of all pools of all models, sorted.
+    """Return the folders of all pools of all models, sorted.
 
     Raises:
         StoreError: a folder cannot be listed.
@@ -208,7 +208,7 @@ def list_pools(samples_uri: str) -> list[str]:
 
 
 def list_sets(samples_uri: str, handle: str, pool: Pool, statuses: Collection[str] = ("attached",)) -> list[StoredSet]:
-    """The sets of a model in one pool that have one of these statuses, in the order of their creation.
+    """Return the sets of a model in one pool with one of these statuses, in order of creation.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
@@ -217,7 +217,7 @@ def list_sets(samples_uri: str, handle: str, pool: Pool, statuses: Collection[st
 
 
 def list_in_pool(pool: str, statuses: Collection[str]) -> list[StoredSet]:
-    """The sets in the folder of a pool that have one of these statuses, in the order of their creation.
+    """Return the sets in a pool's folder with one of these statuses, in order of creation.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
@@ -225,13 +225,14 @@ def list_in_pool(pool: str, statuses: Collection[str]) -> list[StoredSet]:
     sets = _read_pool(pool)
     replaced = _find_replaced(sets)
     sets = [stored.as_detached() if stored.folder in replaced else stored for stored in sets]
-    wanted = (stored for stored in sets if stored.status in statuses)
-    return sorted(wanted, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
+    selected = (stored for stored in sets if stored.status in statuses)
+    return sorted(selected, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
 
 
 def list_replaced(pool: str) -> list[tuple[StoredSet, str]]:
-    """The attached sets in the folder of a pool that another one has replaced, each with the run of that one: readers
-    take them for detached, which they will be a moment later, or once the next run of the model begins.
+    """Return the attached sets in a pool's folder that another set has replaced, each with the run id of that set.
+
+    Readers treat them as detached. They are detached a moment later, or when the next run of the model begins.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
@@ -242,63 +243,64 @@ def list_replaced(pool: str) -> list[tuple[StoredSet, str]]:
 
 
 def describe_sets(sets: Collection[StoredSet]) -> str:
-    """“2 sets (64 samples)”, by the manifests."""
+    """Return a count such as “2 sets (64 samples)”, from the manifests."""
     return f"{count_noun(len(sets), 'set')} ({count_noun(count_stored(sets), 'sample')})"
 
 
 def count_stored(sets: Iterable[StoredSet]) -> int:
-    """How many samples sets have, by the manifests."""
+    """Return the number of samples in some sets, from the manifests."""
     return sum(sum(poles.values()) for stored in sets for poles in stored.manifest.get("counts", {}).values())
 
 
 def read_document(stored: StoredSet, name: str) -> Mapping[str, Any]:
-    """What a JSON file of a set says, such as its verdict; empty for a set without it.
+    """Return the content of a set's JSON file, such as its verdict; empty if the set has no such file.
 
     Raises:
-        StoreError: it cannot be read.
+        StoreError: the file cannot be read.
     """
     if name not in stored.manifest["files"]:
         return {}
     with translate_errors(stored.folder, UNREADABLE):
-        found: Mapping[str, Any] = json.loads(read_bytes(stored.file(name)))
-    return found
+        document: Mapping[str, Any] = json.loads(read_bytes(stored.file(name)))
+    return document
 
 
 def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:
-    """The digest of each attached set's row ids, in order; it is the same for the same rows under another run id."""
+    """Return the digest of each attached set's row ids, in order; equal rows have equal digests under any run id."""
     return tuple(str(stored.manifest["rows_sha256"]) for stored in sets)
 
 
 def _read_pool(pool: str) -> list[StoredSet]:
     for _ in range(TRIES):
         with translate_errors(pool, UNREADABLE):
-            found = find_manifests(*open_folder(pool))
-        read = ((f"{pool}/{name}", version) for name, version in found.items() if name.startswith("run="))
-        sets = [StoredSet(folder, _read_manifest(folder, version), written=False) for folder, version in read]
-        # One that was replaced since the listing is not there any more, and what has replaced it not yet.
-        if all(f"run={run}" in found for stored in sets if (run := stored.manifest.get(REPLACED_BY))):
+            versions = find_manifests(*open_folder(pool))
+        folders = ((f"{pool}/{name}", version) for name, version in versions.items() if name.startswith("run="))
+        sets = [StoredSet(folder, _read_manifest(folder, version), written=False) for folder, version in folders]
+        # A set that was replaced after the listing is detached, and the listing lacks its replacement: list again.
+        if all(f"run={run}" in versions for stored in sets if (run := stored.manifest.get(REPLACED_BY))):
             break
     return sets
 
 
 def _find_replaced(sets: Sequence[StoredSet]) -> dict[str, str]:
-    by = {run: stored.run_id for stored in sets for run in stored.replaces}
-    return {item.folder: by[item.run_id] for item in sets if item.run_id in by and item.status == "attached"}
+    replacing = {run: stored.run_id for stored in sets for run in stored.replaces}
+    attached = (stored for stored in sets if stored.status == "attached")
+    return {item.folder: replacing[item.run_id] for item in attached if item.run_id in replacing}
 
 
-# Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.
+# The cache is safe: a manifest is never changed in place, and its replacement has another time or another size.
 @lru_cache(maxsize=4096)
 def _read_manifest(folder: str, _version: tuple[int, int]) -> Mapping[str, Any]:
-    """The manifest of this time and size; empty where it is gone by now."""
+    """Return the manifest with this time and size; empty if it no longer exists."""
     return read_manifest(folder) or {}
 
 
 @contextmanager
 def explain_damage(stored: StoredSet, name: str | None = None) -> Iterator[None]:
-    """Translates what fails while a set is read into a ``StoreError`` that says what helps.
+    """Translate errors that occur while a set is read into a ``StoreError`` with a remedy.
 
     Args:
-        name: the file that is read; None for that of its samples.
+        name: the file that is read; None for the file with the set's samples.
     """
     try:
         yield
@@ -319,9 +321,9 @@ def explain_damage(stored: StoredSet, name: str | None = None) -> Iterator[None]
 
 @contextmanager
 def translate_errors(place: str, remedy: str = UNWRITABLE) -> Iterator[None]:
-    """Translates what the file system of a store raises into a ``StoreError`` that says what to do."""
+    """Translate errors of a store's file system into a ``StoreError`` with a remedy."""
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        raise StoreError(f"The sample store {place} cannot be used: {said}. {remedy}") from error
+        message = getattr(error, "strerror", None) or str(error)
+        raise StoreError(f"The sample store {place} cannot be used: {message}. {remedy}") from error
