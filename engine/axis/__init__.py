@@ -1,1 +1,1 @@
-"""The axis between the poles of a trait: how it is fitted, what it is worth, and where texts lie on it."""
+"""Fit the axis between the poles of a trait, measure its quality, and score texts on it."""

@@ -1,7 +1,7 @@
-"""Scores where each exemplar of a trait lies between the poles; the choice ranks exemplars by these scores.
+"""Score the position of each exemplar between its trait's poles; the choice ranks exemplars by these scores.
 
 A score combines up to two measures: the in-context judge's odds, and the position along the trait's reference axis
-(``engine/axis/reference_axis.py``). Where neither is known to tell the poles apart, there are no scores.
+(``engine/axis/reference_axis.py``). If neither is known to separate the poles, there are no scores.
 """
 
 import math
@@ -15,7 +15,7 @@ from engine.domain.model import DEFAULT_LABELS, Pole, Trait
 from engine.domain.samples import Exemplar
 from engine.text.embedding import Embedder
 
-# Scores are rounded to so many decimals, so that no choice depends on the order in which numbers were added.
+# Decimals of rounded scores. Rounding makes choices independent of the order of additions.
 DECIMALS = 6
 # The slope of the logistic function from scores to positions: a score of one standard deviation becomes .82.
 STEEPNESS = 1.5
@@ -24,14 +24,14 @@ STEEPNESS = 1.5
 def measure_pole_scores(
     axis: ReferenceAxis | None, exemplars: Sequence[Exemplar], judge_auc: float | None, embedder: Embedder
 ) -> dict[str, float]:
-    """Returns pole scores by exemplar key, in standard deviations; higher is more positive; none if nothing places.
+    """Return pole scores by exemplar key, in standard deviations; higher is more positive; empty without a measure.
 
-    Each measure is standardised and weighted by its Somers' D, 2 AUC - 1, from seeds that it had not been shown; one
-    that does no better than chance is left out. Their sum is scaled to a standard deviation of about 1.
+    Each measure is standardised and weighted by its Somers' D, 2 AUC - 1, from seeds that it had not been shown. A
+    measure that is no better than chance is left out. The sum is scaled to a standard deviation of about 1.
 
     Args:
-        axis: None where the encoder has no say.
-        exemplars: those of one trait.
+        axis: None if the encoder does not support the language.
+        exemplars: all of one trait.
         judge_auc: the AUC of the in-context judge on the seeds; None if it did not judge.
     """
     if not exemplars:
@@ -40,11 +40,11 @@ def measure_pole_scores(
     if axis and axis.basis != "nothing":
         vectors = embedder.embed([exemplar.text or "" for exemplar in exemplars])
         if axis.basis == "exemplars":
-            # An axis that is fit to the others only finds what was put in, and nothing better is to be had for topics
-            # without seeds, whose negative pole is everything else (docs/decisions/003-choice.md).
+            # Such an axis only reproduces the labels of the exemplars that it is fit to. For topics without seeds there
+            # is no better one, because their negative pole is everything else (docs/decisions/003-choice.md).
             positive = [exemplar.pole == "positive" for exemplar in exemplars]
-            own = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
-            measures.append((own, rank_auc(own, positive)))
+            held_out = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
+            measures.append((held_out, rank_auc(held_out, positive)))
         else:
             measures.append((vectors @ axis.vector, 1.0 if axis.auc is None else axis.auc))
     if all(exemplar.odds is not None for exemplar in exemplars):
@@ -63,7 +63,7 @@ def measure_pole_scores(
 
 
 def list_pole_names(trait: Trait, pole: Pole) -> list[str]:
-    """Lists the names of a pole: its own label alone and after the trait's name, and its paraphrases."""
+    """Return the names of a pole: its label alone and after the trait's name, and its paraphrases."""
     label = trait.label(pole)
     named = [trait.name] if label in DEFAULT_LABELS else [label, f"{trait.name}: {label}"]
     return [*named, *trait.paraphrase(pole)]
@@ -72,10 +72,10 @@ def list_pole_names(trait: Trait, pole: Pole) -> list[str]:
 def measure_pole_positions(
     axes: Mapping[str, ReferenceAxis], exemplars: Sequence[Exemplar], embedder: Embedder
 ) -> dict[str, float]:
-    """Returns the position between the poles in [0, 1], by exemplar key, of all exemplars with a text; 1 is positive.
+    """Return the position between the poles in [0, 1], by exemplar key, of all exemplars with a text; 1 is positive.
 
-    Rejected exemplars are included; those of a trait without an axis have none. Only the axis is used, since the
-    in-context judge has not judged what the rules rejected.
+    Rejected exemplars are included. Exemplars of a trait without an axis have no position. Only the axis is used,
+    because the in-context judge has not judged the texts that the rules rejected.
 
     Args:
         axes: by trait key.
@@ -83,6 +83,6 @@ def measure_pole_positions(
     positions: dict[str, float] = {}
     for trait, axis in axes.items():
         written = [exemplar for exemplar in exemplars if exemplar.trait == trait and exemplar.text]
-        for key, place in measure_pole_scores(axis, written, None, embedder).items():
-            positions[key] = round(1 / (1 + math.exp(-STEEPNESS * max(-20.0, min(20.0, place)))), 4)
+        for key, score in measure_pole_scores(axis, written, None, embedder).items():
+            positions[key] = round(1 / (1 + math.exp(-STEEPNESS * max(-20.0, min(20.0, score)))), 4)
     return positions

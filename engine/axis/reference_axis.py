@@ -1,8 +1,8 @@
-"""Fits the axis between a trait's poles to what is known of them before a run, and measures what it is worth.
+"""Fit the axis between a trait's poles to the author's texts before a run, and measure its quality.
 
-Known are the seeds, the paraphrases and the labels. Labels alone are worth nothing: on 16 plain texts each, axes
-between the names of 118 pairs of poles had a mean AUC of .61, from .09 to 1, and nothing told the good ones from the
-bad ones (docs/decisions/003-choice.md). So every axis needs a second witness.
+The author's texts are the seeds, the paraphrases and the labels. Labels alone are not reliable: on 16 plain texts each,
+axes between the names of 118 pairs of poles had a mean AUC of .61, from .09 to 1, and no measure separated the good
+axes from the bad ones (docs/decisions/003-choice.md). So every axis needs a second witness.
 """
 
 import itertools
@@ -21,18 +21,17 @@ Words = Literal["paraphrases", "labels"]
 Basis = Literal["seeds", "seeds and paraphrases", "seeds and labels", "paraphrases", "exemplars", "nothing"]
 
 COMBINED: Mapping[Words, Basis] = {"paraphrases": "seeds and paraphrases", "labels": "seeds and labels"}
-# An axis whose AUC on seeds that it was not fit to is lower is not used.
+# The lowest AUC, on seeds that the axis was not fit to, of an axis that is used.
 MIN_AUC = 0.6
-# Few seeds reach that AUC by chance. On hand-written texts 4 % of the axes from three seeds a pole that reach 1, and
-# 8 % of those from four that reach .75, fell below .6 on other texts; of those from six that reach .6, 11 % did. Two
-# seeds a pole are never believed alone: of those that reach 1, 10 % fell below .6.
+# Few seeds can reach that AUC by chance. On hand-written texts, these shares of axes fell below .6 on other texts: 4 %
+# from three seeds a pole that reached 1, 8 % from four that reached .75, and 11 % from six that reached .6. Two seeds a
+# pole are never trusted alone: 10 % of their axes that reached 1 fell below .6.
 MIN_AUC_OF_FEW: Mapping[int, float] = {1: math.inf, 2: math.inf, 3: 1.0, 4: 0.75}
-# From so many seeds a pole on an author has done all that is asked for.
+# With this many seeds a pole, an author has supplied all requested seeds.
 MIN_SEEDS_ALONE = 4
-# The cosine from which on two directions, each from other texts, are believed to show the same difference: those of
-# labels, of paraphrases, or of fewer than five seeds a pole. None of 105 axes on which two witnesses agree so fell
-# below .72 on other texts; with an earlier rule, at .1 and without it for seeds, one had .28
-# (docs/decisions/003-choice.md).
+# The lowest cosine of two directions from different texts (labels, paraphrases, or fewer than five seeds a pole) that
+# counts as agreement. When two witnesses agreed, no axis of 105 fell below .72 on other texts; with an earlier rule, .1
+# and no agreement for seeds, one had .28 (docs/decisions/003-choice.md).
 MIN_AGREEMENT = 0.2
 MIN_SEEDS_FOR_LABELS = 2
 MIN_WITNESSES = 2
@@ -40,14 +39,14 @@ MIN_WITNESSES = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferenceAxis:
-    """What places a trait's texts between its poles, whatever exemplars there are.
+    """The axis that scores a trait's texts between its poles, independent of the exemplars.
 
     Args:
-        basis: what the axis is fit to. "exemplars" are those of the run itself, for a topic without seeds at both
-            poles, whose negative pole is everything else. "nothing" means that nothing known places a text.
-        vector: shape (d,), of length 1; zeros where no axis is known before the run.
-        auc: its AUC in [0, 1] on seeds that it was not fit to; None where there is none, or too few to measure.
-        seeds_auc: how well the seeds alone place each other, whether or not they are used; None for fewer than two at a
+        basis: the texts that the axis is fit to. "exemplars" are the run's exemplars, for a topic without seeds at both
+            poles: its negative pole is everything else. "nothing" means that there is no reliable axis.
+        vector: shape (d,), of length 1; zeros if no axis is known before the run.
+        auc: its AUC in [0, 1] on seeds that it was not fit to; None if there are none, or too few to measure.
+        seeds_auc: the AUC of the seeds alone on each other, whether they are used or not; None for fewer than two at a
             pole.
     """
 
@@ -58,15 +57,15 @@ class ReferenceAxis:
 
 
 def fit_reference_axes(model: Model, embedder: Embedder) -> dict[str, ReferenceAxis]:
-    """Fits the axes of all traits, by trait key."""
+    """Return the axes of all traits, by trait key."""
     return {trait.key: fit_reference_axis(model, trait, embedder) for trait in model.traits}
 
 
 def fit_reference_axis(model: Model, trait: Trait, embedder: Embedder) -> ReferenceAxis:
-    """Fits the axis of one trait to its seeds if they place each other, or to what a second witness confirms.
+    """Fit the axis of one trait to its seeds if they score each other well, or to texts that a second witness confirms.
 
-    To few seeds the paraphrases, or else the labels, are added where they agree. Without seeds at both poles the
-    paraphrases are the axis where other paraphrases agree, or the labels.
+    If there are few seeds, the paraphrases, or else the labels, are added if they agree with the seeds. Without seeds
+    at both poles, the paraphrases are the axis if other paraphrases, or the labels, agree with them.
     """
     seeds = {pole: embedder.embed([seed.text for seed in model.examples_at(trait.key, pole)]) for pole in POLES}
     count = min(map(len, seeds.values()))
@@ -86,7 +85,7 @@ def fit_reference_axis(model: Model, trait: Trait, embedder: Embedder) -> Refere
 
 
 def _fit_to_words(trait: Trait, embedder: Embedder) -> ReferenceAxis:
-    """Fits the axis to the paraphrases if a second witness agrees with them: other paraphrases, else the labels."""
+    """Fit the axis to the paraphrases if a second witness agrees with them: other paraphrases, else the labels."""
     directions = _list_directions(trait, embedder)
     none = np.zeros(embedder.embed([trait.name]).shape[1])
     if trait.type == "topic":
@@ -104,9 +103,9 @@ def _fit_to_words(trait: Trait, embedder: Embedder) -> ReferenceAxis:
 
 
 def _list_directions(trait: Trait, embedder: Embedder) -> dict[Words, Numbers]:
-    """Lists the directions that words give, of length 1, the more reliable first.
+    """Return the directions of paraphrases and labels, of length 1, the more reliable first.
 
-    Labels that negate one another or say nothing ("Not rude", "Yes") agree with no other witness by themselves.
+    Labels that negate one another or carry no meaning ("Not rude", "Yes") agree with no other witness.
     """
     directions: dict[Words, Numbers] = {}
     if all(trait.paraphrase(pole) for pole in POLES):
@@ -123,5 +122,5 @@ def _flag(vectors: Mapping[Pole, Vectors]) -> Flags:
 
 
 def _discount(auc: float, count: int) -> float:
-    """Moves an AUC towards chance as if one more seed at each pole lay anywhere: 1 on two seeds a pole becomes .83."""
+    """Move an AUC towards chance, as if one more seed at each pole lay anywhere: 1 on two seeds a pole becomes .83."""
     return 0.5 + (auc - 0.5) * count / (count + 1)

@@ -1,7 +1,7 @@
-"""Fits the axis between the poles, the difference of their mean vectors, and scores texts along it.
+"""Fit the axis between the poles, the difference of their mean vectors, and score texts along it.
 
-A model of the platform scores in this way (``balanced_cosine``: the platform's contract, section 5), so the pole
-scores, the probe and the search for shortcuts use the same axis.
+The platform's models score in this way (``balanced_cosine``: the platform's contract, section 5), so the pole scores,
+the probe and the search for shortcuts use the same axis.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from engine.text.embedding import Vectors
 Numbers = NDArray[np.float64]
 Flags = Sequence[bool] | NDArray[np.bool_]
 FOLDS = 5
-# Scores are rounded to so many decimals: equal vectors in different rows of a matrix may differ in the last ones.
+# Decimals of rounded scores: equal vectors in different rows of a matrix may differ in the last digits.
 DECIMALS = 6
 
 
 def fit_axis(vectors: Vectors, positive: Flags) -> Vectors:
-    """Returns the difference of the poles' means, scaled to length 1; zeros if a pole is empty or the means agree."""
+    """Return the difference of the poles' means, scaled to length 1; zeros if a pole is empty or the means agree."""
     chosen = np.asarray(positive, dtype=bool)
     if not chosen.any() or chosen.all():
         return np.zeros(vectors.shape[1])
@@ -30,31 +30,33 @@ def fit_axis(vectors: Vectors, positive: Flags) -> Vectors:
 
 
 def score_held_out(vectors: Vectors, positive: Flags, groups: Sequence[str]) -> Numbers:
-    """Scores each text on an axis that is fit to the other folds, centred between the poles: above 0 is positive.
+    """Return cross-validated scores of texts. A score above 0 is positive.
+
+    Each text is scored on an axis that is fit to the other folds and centred between the poles.
 
     Args:
         vectors: shape (n, d).
-        groups: the group of each text, such as its pair. A group is never divided between folds, so that what its texts
-            share, such as their subject, cannot help.
+        groups: the group of each text, such as its pair. A group is never divided between folds, so that features that
+            its texts share, such as their subject, cannot help.
 
     Returns:
-        Shape (n,): cosine-like scores in about [-1, 1]; 0 if the other folds lack a pole.
+        Shape (n,): cosine-like scores in about [-1, 1]; 0 if a pole is missing from the other folds.
     """
     chosen = np.asarray(positive, dtype=np.bool_)
-    places = np.zeros(len(vectors))
+    scores = np.zeros(len(vectors))
     for fold in _split_groups(groups):
         rest = ~fold
-        places[fold] = score_others(vectors[rest], chosen[rest], vectors[fold])
-    return places
+        scores[fold] = score_others(vectors[rest], chosen[rest], vectors[fold])
+    return scores
 
 
 def name_group(pair_id: str | None, seed_sha256: str | None, text: str) -> str:
-    """Names the group of a text for ``score_held_out``: its whole pair, else the seed that it varies, else itself."""
+    """Return the group of a text for ``score_held_out``: its complete pair, else its varied seed, else the text."""
     return pair_id or seed_sha256 or text
 
 
 def score_others(vectors: Vectors, positive: Flags, others: Vectors) -> Numbers:
-    """Scores other texts on the axis that is fit to all texts of a set, in the unit of ``score_held_out``.
+    """Score other texts on the axis that is fit to all texts of a set, in the unit of ``score_held_out``.
 
     Args:
         vectors: the set's texts, shape (n, d).
@@ -67,18 +69,18 @@ def score_others(vectors: Vectors, positive: Flags, others: Vectors) -> Numbers:
     if chosen.all() or not chosen.any():
         return np.zeros(len(others))
     axis = fit_axis(vectors, chosen)
-    at = vectors @ axis
-    middle = (at[chosen].mean() + at[~chosen].mean()) / 2
+    scores = vectors @ axis
+    middle = (scores[chosen].mean() + scores[~chosen].mean()) / 2
     return np.asarray(np.round(others @ axis - middle, DECIMALS), dtype=np.float64)
 
 
 def measure_left_out(positive: Vectors, negative: Vectors) -> float | None:
-    """Returns the AUC of texts on axes that are fit to the others, in closed form; None for fewer than two at a pole.
+    """Return the leave-pair-out AUC of texts in closed form; None for fewer than two at a pole.
 
-    Each pair of a positive and a negative text is left out together, and counts if the positive one lies higher on the
-    axis between the means of the rest. Leaving out single texts would put the AUC of few texts below chance, since each
-    pulls the mean of its own pole (Airola et al. 2011, section 3). With the sums P and N of the poles, the axis without
-    p and q is (P - p) / (n - 1) - (N - q) / (m - 1), so one product of the two matrices gives all pairs.
+    Each pair of a positive and a negative text is left out together, and counts if the positive one scores higher on
+    the axis between the means of the rest. Leaving out single texts would push the AUC of few texts below chance, since
+    each pulls its pole's mean (Airola et al. 2011, section 3). With the sums P and N of the poles, the axis without p
+    and q is (P - p) / (n - 1) - (N - q) / (m - 1), so one product of the two matrices gives all pairs.
 
     Args:
         positive: shape (n, d).
@@ -88,14 +90,14 @@ def measure_left_out(positive: Vectors, negative: Vectors) -> float | None:
         return None
     n, m = len(positive) - 1, len(negative) - 1
     sums = positive.sum(axis=0), negative.sum(axis=0)
-    own = (positive @ sums[0] - np.einsum("nd,nd->n", positive, positive)) / n - positive @ sums[1] / m
-    other = negative @ sums[0] / n - (negative @ sums[1] - np.einsum("nd,nd->n", negative, negative)) / m
-    margins = np.round(own[:, None] - other + positive @ negative.T * (1 / n + 1 / m), DECIMALS)
+    above = (positive @ sums[0] - np.einsum("nd,nd->n", positive, positive)) / n - positive @ sums[1] / m
+    below = negative @ sums[0] / n - (negative @ sums[1] - np.einsum("nd,nd->n", negative, negative)) / m
+    margins = np.round(above[:, None] - below + positive @ negative.T * (1 / n + 1 / m), DECIMALS)
     return float(np.mean((np.sign(margins) + 1) / 2))
 
 
 def rank_auc(scores: Sequence[float] | Numbers, positive: Flags) -> float | None:
-    """Returns the AUC: the share of pairs in which the positive text scores higher, ties counting half.
+    """Return the AUC: the share of pairs with a higher score for the positive text; ties count half.
 
     None if a pole is empty. This is the area under the ROC curve by the Mann-Whitney U statistic (Hanley and McNeil
     1982).
@@ -104,17 +106,17 @@ def rank_auc(scores: Sequence[float] | Numbers, positive: Flags) -> float | None
     count, others = int(chosen.sum()), int((~chosen).sum())
     if not count or not others:
         return None
-    # Ranks from 1, where equal values share their mean rank.
+    # Ranks from 1; equal values share their mean rank.
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     return float((ranks[chosen].sum() - count * (count + 1) / 2) / (count * others))
 
 
 def _split_groups(groups: Sequence[str]) -> list[NDArray[np.bool_]]:
-    """Returns one mask for each fold: the groups, in the order of their first text, in runs of about equal size."""
+    """Return one mask for each fold: the groups, in the order of their first text, in runs of about equal size."""
     names = list(dict.fromkeys(groups))
     number = {name: index for index, name in enumerate(names)}
-    at = np.array([number[name] for name in groups])
+    numbers = np.array([number[name] for name in groups])
     count = min(FOLDS, len(names))
     ends = [len(names) * fold // count for fold in range(count + 1)] if count else []
-    return [(at >= start) & (at < end) for start, end in pairwise(ends)]
+    return [(numbers >= start) & (numbers < end) for start, end in pairwise(ends)]
