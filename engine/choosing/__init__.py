@@ -1,1 +1,1 @@
-"""Chooses exemplars in pairs, looks at the choice, and runs rounds until the quotas are met."""
+"""Choose exemplars in pairs, recheck the choice, and plan rounds until the quotas are met."""

@@ -1,4 +1,4 @@
-"""Chooses among accepted exemplars up to the quota of every trait and pole, in pairs of one subject where possible."""
+"""Choose accepted exemplars up to the quota of every trait and pole, in pairs of one subject where possible."""
 
 import itertools
 import math
@@ -17,38 +17,38 @@ from engine.domain.samples import Exemplar, Reason
 from engine.text.embedding import Vectors
 from engine.text.words import count_words, list_content_words, split_words
 
-# By how many standard deviations the pole score of a pair's positive has to exceed that of its negative.
+# The least margin of a pair: pole score of its positive text minus pole score of its negative, in standard deviations.
 MIN_MARGIN = 0.5
-# How much a text that keeps to its subject adds to the score of its pair, in standard deviations.
+# Added to the score of a pair for each text that keeps to its subject, in standard deviations.
 ON_SUBJECT = 0.3
-# How much a pair loses for each text that begins with its subject as it was given, as half of a small model's do.
+# Subtracted from a pair for each text that begins with its subject verbatim, as half of a small model's texts do.
 OPENS_WITH_SUBJECT = 0.3
-# How much a pair loses if one text is e times as long as the other: length must not tell the poles apart.
+# Subtracted from a pair if its texts' lengths differ by a factor e: length must not separate the poles.
 SAME_LENGTH = 1.2
-# How much a pair loses for each of its texts that carries a shortcut.
+# Subtracted from a pair for each text that carries a shortcut.
 SHORTCUT = 2.0
 ARTICLES = frozenset({"a", "an", "the"})
 
 
-# Pairs, each by the keys of its exemplars, and their scores.
+# The keys of both exemplars of each pair, and its score.
 Ranking = tuple[tuple[str, str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ChoiceContext:
-    """What the choice knows of exemplars beside their texts, by their keys.
+    """Properties of exemplars that the choice uses in addition to their texts, by exemplar key.
 
     Args:
-        pole_scores: in standard deviations; higher is more positive. None for the exemplars of a trait which nothing
-            places: their pairs need no margin.
+        pole_scores: in standard deviations; higher is more positive. Exemplars of a trait without a reliable measure
+            have none: their pairs need no margin.
         vectors: embeddings of their texts, of length 1.
-        excluded: exemplars not to be chosen: the probe has found them on the other pole's side.
-        shortcut_carriers: exemplars to be chosen last: they carry a shortcut.
-        only_clear: whether pairs alone are chosen whose poles lie clearly the right way round, as of a weak model.
-        exchanges: by trait key, how many chosen pairs may be exchanged for others as good where a word, an opening or
-            the length tells the poles apart.
-        selections: by trait key, the best pairs with their scores and which of them were selected to differ, so that a
-            choice that differs in something else does not select again: of thousands that takes seconds.
+        excluded: exemplars that are never chosen, because the probe scored them on the wrong side.
+        shortcut_carriers: exemplars that are chosen last, because they carry a shortcut.
+        only_clear: choose only pairs with poles clearly in the right order, as for a weak model.
+        exchanges: by trait key, how many chosen pairs may be exchanged for equally good ones if a word, an opening or
+            the length separates the poles.
+        selections: by trait key, the best pairs with their scores, and the indices of the diverse selection. A choice
+            with the same pairs reuses the selection, because selecting among thousands takes seconds.
     """
 
     pole_scores: Mapping[str, float] = field(default_factory=dict)
@@ -59,21 +59,21 @@ class ChoiceContext:
     exchanges: Mapping[str, int] = field(default_factory=dict)
     selections: dict[str, tuple[Ranking, list[int]]] = field(default_factory=dict, compare=False, repr=False)
 
-    def places(self, *exemplars: Exemplar) -> bool:
-        """Whether it is known where each of these exemplars lies between the poles."""
+    def has_scores(self, *exemplars: Exemplar) -> bool:
+        """Return whether all these exemplars have a pole score."""
         return all(exemplar.key in self.pole_scores for exemplar in exemplars)
 
     def measure_margin(self, *exemplars: Exemplar) -> float:
-        """Returns how far these exemplars lie on their own poles' sides, added up, in standard deviations."""
+        """Return the sum of these exemplars' distances towards their poles, in standard deviations."""
         return sum(measure_side(exemplar, self.pole_scores) for exemplar in exemplars)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The chosen exemplars, at most the quota of each trait and pole, and all others, each with its reason.
+    """The chosen exemplars, at most the quota of each trait and pole, and the rejected ones, each with its reason.
 
-    ``paired`` has the ids of the pairs of which both poles are chosen; ``shortfall`` says by trait key and pole how
-    many exemplars are lacking.
+    ``paired`` has the ids of the pairs that are chosen at both poles; ``shortfall`` has by trait key and pole the
+    number of missing exemplars.
     """
 
     chosen: tuple[Exemplar, ...]
@@ -83,20 +83,20 @@ class Choice:
 
     @property
     def complete(self) -> bool:
-        """Whether every quota is met."""
+        """Return whether every quota is met."""
         return not any(self.shortfall.values())
 
     def at(self, trait: str, pole: Pole) -> list[Exemplar]:
-        """Lists the chosen exemplars of one trait at one pole."""
+        """Return the chosen exemplars of one trait at one pole."""
         return [exemplar for exemplar in self.chosen if (exemplar.trait, exemplar.pole) == (trait, pole)]
 
 
 def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceContext | None = None) -> Choice:
-    """Chooses among all exemplars so far, in cell order; a pure function of its arguments.
+    """Choose among all exemplars so far, in cell order; a pure function of its arguments.
 
-    Pairs of one subject come first, so that what both poles share cancels out. Preferred are pairs that lie far apart
-    the right way round, keep to their subject, are of equal length and differ from other pairs. What is then lacking is
-    filled with single texts, unless only clear pairs are wanted.
+    Pairs of one subject come first, so that features that both poles share cancel out. Preferred pairs have a large
+    margin in the right order, keep to their subject, have equal lengths and differ from other pairs. Single texts fill
+    the remaining shortfall, unless ``only_clear`` is set.
     """
     context = context or ChoiceContext()
     chosen: dict[str, Exemplar] = {}
@@ -105,13 +105,13 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceC
     shortfall: dict[tuple[str, Pole], int] = {}
     for trait in plan.model.traits:
         accepted = [item for item in exemplars if item.trait == trait.key and item.is_accepted]
-        open_to = [item for item in accepted if item.key not in context.excluded]
+        candidates = [item for item in accepted if item.key not in context.excluded]
         quotas = {pole: plan.quotas[trait.key, pole] for pole in POLES}
-        picked = _choose_trait(plan, trait, open_to, context, quotas)
+        picked = _choose_trait(plan, trait, candidates, context, quotas)
         if context.only_clear:
-            verdicts |= _explain(open_to, context)
+            verdicts |= _explain(candidates, context)
         chosen |= {exemplar.key: exemplar for exemplar in picked}
-        paired |= {pair for pair, own in _group(picked).items() if len({exemplar.pole for exemplar in own}) > 1}
+        paired |= {pair for pair, items in _group(picked).items() if len({exemplar.pole for exemplar in items}) > 1}
         counts = Counter(exemplar.pole for exemplar in picked)
         shortfall |= {(trait.key, pole): quotas[pole] - counts[pole] for pole in POLES}
     rejected = tuple(
@@ -123,41 +123,41 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceC
 
 
 def keep_earlier_choice(earlier: Choice, later: Choice) -> Choice:
-    """Returns the earlier choice; newer exemplars are rejected for the later choice's reason, or as surplus."""
+    """Return the earlier choice; newer exemplars are rejected with the later choice's reason, or as surplus."""
     kept = {exemplar.key for exemplar in earlier.chosen}
-    since = [*later.rejected, *(replace(exemplar, reason="surplus") for exemplar in later.chosen)]
-    rejected = tuple(exemplar for exemplar in since if exemplar.key not in kept)
+    others = [*later.rejected, *(replace(exemplar, reason="surplus") for exemplar in later.chosen)]
+    rejected = tuple(exemplar for exemplar in others if exemplar.key not in kept)
     return Choice(earlier.chosen, rejected, earlier.paired, earlier.shortfall)
 
 
 def measure_side(exemplar: Exemplar, pole_scores: Mapping[str, float]) -> float:
-    """Returns how far an exemplar lies on its own pole's side, in standard deviations; 0 where that is not known."""
-    place = pole_scores.get(exemplar.key, 0.0)
-    return place if exemplar.pole == "positive" else -place
+    """Return an exemplar's distance towards its pole, in standard deviations; 0 without a pole score."""
+    score = pole_scores.get(exemplar.key, 0.0)
+    return score if exemplar.pole == "positive" else -score
 
 
 def rank_by_side(exemplars: Sequence[Exemplar], pole_scores: Mapping[str, float]) -> list[Exemplar]:
-    """Ranks exemplars, first those farthest on their own pole's side, of equal ones the first in cell order."""
+    """Sort exemplars by their distance towards their pole, the farthest first; equal ones are in cell order."""
     return sorted(exemplars, key=lambda exemplar: (-measure_side(exemplar, pole_scores), exemplar.order))
 
 
 def _choose_trait(
     plan: Plan, trait: Trait, accepted: Sequence[Exemplar], context: ChoiceContext, quotas: Mapping[Pole, int]
 ) -> list[Exemplar]:
-    # Where only pairs are chosen, the half that is not wanted goes again below.
-    wanted = dict.fromkeys(POLES, max(quotas.values())) if context.only_clear else quotas
+    # If only pairs are chosen, ``_meet_quotas`` drops the surplus half.
+    limits = dict.fromkeys(POLES, max(quotas.values())) if context.only_clear else quotas
     singles = [] if context.only_clear else rank_by_side(accepted, context.pole_scores)
     candidates = _list_pairs(accepted, context)
     scores = [_score(*pair, context) for pair in candidates]
     best = _find_best(candidates, scores)
     if plan.synth_type == "diversify":
-        # The even use of seeds decides, which leaves little room to select for diversity.
+        # Seeds have to be used evenly, so there is little room to select for diversity.
         ranked = [candidates[index] for index in sorted(best, key=lambda index: -scores[index])]
         alone = [(exemplar,) for exemplar in singles]
-        return _meet_quotas(pick_evenly([*ranked, *alone], wanted, plan.model, trait.key), (), quotas)
+        return _meet_quotas(pick_evenly([*ranked, *alone], limits, plan.model, trait.key), (), quotas)
     pairs, values = [candidates[index] for index in best], [scores[index] for index in best]
-    diverse = _select_diverse(trait.key, pairs, values, min(wanted.values()), context)
-    chosen = [best[place] for place in diverse]
+    diverse = _select_diverse(trait.key, pairs, values, min(limits.values()), context)
+    chosen = [best[index] for index in diverse]
     if most := context.exchanges.get(trait.key):
         chosen = exchange_pairs(chosen, candidates, scores, most, trait.type not in DEFINED_BY_WORDS)
     return _meet_quotas([candidates[index] for index in chosen], singles, quotas)
@@ -166,25 +166,25 @@ def _choose_trait(
 def _meet_quotas(
     groups: Sequence[tuple[Exemplar, ...]], singles: Sequence[Exemplar], quotas: Mapping[Pole, int]
 ) -> list[Exemplar]:
-    """At most the quota of each pole: the first of the groups in cell order, then the first singles for what lacks."""
+    """Return at most the quota of each pole: first the groups in cell order, then the first singles."""
     picked = sorted((exemplar for group in groups for exemplar in group), key=lambda exemplar: exemplar.order)
     taken = {exemplar.key for exemplar in picked}
     ranked = [*picked, *(exemplar for exemplar in singles if exemplar.key not in taken)]
-    places = [[exemplar for exemplar in ranked if exemplar.pole == pole][: quotas[pole]] for pole in POLES]
-    return sorted((exemplar for own in places for exemplar in own), key=lambda exemplar: exemplar.order)
+    poles = [[exemplar for exemplar in ranked if exemplar.pole == pole][: quotas[pole]] for pole in POLES]
+    return sorted((exemplar for items in poles for exemplar in items), key=lambda exemplar: exemplar.order)
 
 
 def _select_diverse(
-    trait: str, pairs: Sequence[Pair], scores: Sequence[float], wanted: int, context: ChoiceContext
+    trait: str, pairs: Sequence[Pair], scores: Sequence[float], count: int, context: ChoiceContext
 ) -> list[int]:
     ranking = tuple((one.key, other.key, score) for (one, other), score in zip(pairs, scores, strict=True))
     if context.selections.get(trait, (None,))[0] != ranking:
-        context.selections[trait] = ranking, select_diverse(scores, _stack(pairs, context), wanted)[:wanted]
+        context.selections[trait] = ranking, select_diverse(scores, _stack(pairs, context), count)[:count]
     return context.selections[trait][1]
 
 
 def _stack(pairs: Sequence[Pair], context: ChoiceContext) -> Vectors:
-    """Returns a vector for each pair, its two texts' vectors joined; equally distant unit vectors if none are known."""
+    """Return a vector for each pair, its two texts' vectors joined; equally distant unit vectors if there are none."""
     if not context.vectors:
         return np.eye(len(pairs))
     rows = [np.concatenate([context.vectors[exemplar.key] for exemplar in pair]) for pair in pairs]
@@ -192,15 +192,15 @@ def _stack(pairs: Sequence[Pair], context: ChoiceContext) -> Vectors:
 
 
 def _explain(accepted: Sequence[Exemplar], context: ChoiceContext) -> dict[str, Reason]:
-    """Gives the reason for exemplars that no clear pair can hold, by key.
+    """Return by key the reason of exemplars that cannot be part of a clear pair.
 
-    With the best partner of its pair, such an exemplar lies clearly the wrong way round (``wrong_label``), or not
-    clearly the right way round (``off_pole``).
+    With the best partner of its pair, such an exemplar is clearly in the wrong order (``wrong_label``), or not clearly
+    in the right order (``off_pole``).
     """
     reasons: dict[str, Reason] = {}
     for group in _group(accepted).values():
         for exemplar in group:
-            others = [other for other in group if other.pole != exemplar.pole and context.places(exemplar, other)]
+            others = [other for other in group if other.pole != exemplar.pole and context.has_scores(exemplar, other)]
             if not others:
                 continue
             best = max(context.measure_margin(exemplar, other) for other in others)
@@ -210,9 +210,9 @@ def _explain(accepted: Sequence[Exemplar], context: ChoiceContext) -> dict[str, 
 
 
 def _list_pairs(accepted: Sequence[Exemplar], context: ChoiceContext) -> list[Pair]:
-    """Lists each positive with each negative text of its subject, but for pairs too near where only clear ones count.
+    """Return the pairs of a positive and a negative text of one subject; with ``only_clear``, only clear pairs.
 
-    They come in the order of the positive text, then of the negative one.
+    They are sorted by the positive text, then by the negative one.
     """
     pairs = [
         (positive, negative)
@@ -220,7 +220,7 @@ def _list_pairs(accepted: Sequence[Exemplar], context: ChoiceContext) -> list[Pa
         for positive, negative in itertools.product(*([item for item in group if item.pole == pole] for pole in POLES))
     ]
     if context.only_clear:
-        pairs = [pair for pair in pairs if not context.places(*pair) or context.measure_margin(*pair) >= MIN_MARGIN]
+        pairs = [pair for pair in pairs if not context.has_scores(*pair) or context.measure_margin(*pair) >= MIN_MARGIN]
     return sorted(pairs, key=lambda pair: (pair[0].order, pair[1].order))
 
 
@@ -233,7 +233,7 @@ def _find_best(candidates: Sequence[Pair], scores: Sequence[float]) -> list[int]
 
 
 def _score(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> float:
-    """Scores a pair in standard deviations: for its margin, its subject, equal lengths and the absence of shortcuts."""
+    """Score a pair in standard deviations, by its margin, its subject, equal lengths and the absence of shortcuts."""
     lengths = [count_words(exemplar.text or "") + 1 for exemplar in (positive, negative)]
     apart = abs(math.log(lengths[0] / lengths[1]))
     on_subject = _is_on_subject(positive) + _is_on_subject(negative)
@@ -244,18 +244,18 @@ def _score(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> fl
 
 
 def _is_on_subject(exemplar: Exemplar) -> bool:
-    """Whether a text has a content word of its subject; only then do both texts of a pair share the subject."""
-    words = list_content_words([exemplar.scenario.subject]), list_content_words([exemplar.text or ""])
-    subject, own = (set(map(_singular, its)) for its in words)
-    return not own.isdisjoint(subject)
+    """Return whether a text has a content word of its subject; only then do both texts of a pair share the subject."""
+    texts = exemplar.scenario.subject, exemplar.text or ""
+    subject_words, text_words = (set(map(_singular, list_content_words([text]))) for text in texts)
+    return not text_words.isdisjoint(subject_words)
 
 
 def _opens_with_subject(exemplar: Exemplar) -> bool:
     subject, text = split_words(exemplar.scenario.subject), split_words(exemplar.text or "")
-    # Whatever article either has.
+    # Articles do not count.
     begins = [word for word in text[: len(subject) + 1] if word not in ARTICLES]
-    wanted = [word for word in subject if word not in ARTICLES]
-    return bool(wanted) and begins[: len(wanted)] == wanted
+    expected = [word for word in subject if word not in ARTICLES]
+    return bool(expected) and begins[: len(expected)] == expected
 
 
 def _singular(word: str) -> str:

@@ -1,7 +1,7 @@
-"""Finds shortcuts: features simpler than the whole text that tell the poles apart, so that a scorer would learn them.
+"""Find shortcuts: features simpler than the whole text that separate the poles, so that a scorer would learn them.
 
-Length, punctuation, the subject, the opening word and single words are each compared with the probe's AUC on the whole
-text.
+The AUCs of length, punctuation, the subject, the opening word and single words are each compared with the probe's AUC
+on the whole text.
 """
 
 import math
@@ -22,15 +22,15 @@ from engine.text.words import count_words, split_words
 
 Kind = Literal["length", "punctuation", "subject", "opening", "word"]
 
-# From this AUC a feature is a shortcut, whatever the whole text reaches (also the gate's limit for lengths).
+# A feature with at least this AUC is a shortcut for any AUC of the whole text (also the gate's limit for lengths).
 STRONG_AUC = 0.8
-# From this AUC it is one if the whole text does no better.
+# A feature with at least this AUC is a shortcut if the whole text has no higher AUC.
 WEAK_AUC = 0.7
-# How many standard errors from chance it must lie: a feature is one of a dozen that are tried, a word one of hundreds.
+# Minimum distance from chance in standard errors: a dozen features are tried, and hundreds of words (``WORD_ERRORS``).
 FEATURE_ERRORS = 2.5
-# An opening word is one if it opens so much more of one pole's texts, most of them where the other pole has none, and
-# Fisher's exact test (1922) on the two shares says that chance does this at most so often. At eight texts a pole the
-# least is five against none (.026), seven against one (.010) or eight against two (.007); four against none is .077.
+# An opening word is a shortcut if the shares of texts that it opens at the two poles differ by at least this share, and
+# if the probability of this by chance, by Fisher's exact test (1922), is at most this. At eight texts a pole the
+# smallest differences are five to none (.026), seven to one (.010) and eight to two (.007); four to none is .077.
 OPENING_SHARE = 0.5
 OPENING_CHANCE = 0.03
 WORD_ERRORS = 4.0
@@ -46,10 +46,10 @@ MARK_PATTERNS: Mapping[str, regex.Pattern[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """One feature that tells a trait's poles apart.
+    """One feature that separates a trait's poles.
 
-    ``pole`` is the pole that has more of it, ``auc`` lies in [.5, 1]. ``words`` is the range of lengths that both poles
-    have; (0, 0) unless the feature is the length.
+    ``pole`` is the pole with more of the feature, ``auc`` is in [.5, 1]. ``words`` is the range of lengths that both
+    poles have; (0, 0) unless the feature is the length.
     """
 
     trait: str
@@ -60,23 +60,23 @@ class Shortcut:
     words: tuple[int, int] = (0, 0)
 
     def describe(self, label: str) -> str:
-        """Describes the shortcut in a clause; ``label`` is the label of its pole."""
-        said = {
-            "length": f"the number of words alone tells the poles apart: more of them at {label!r}",
-            "punctuation": f"{self.what} alone tell the poles apart: more of them at {label!r}",
-            "subject": "the subjects alone tell the poles apart",
-            "opening": f"the first word alone tells the poles apart: {self.what!r} at {label!r}",
-            "word": f"one word alone tells the poles apart: {self.what!r} at {label!r}",
+        """Describe the shortcut in a clause; ``label`` is the label of its pole."""
+        clauses = {
+            "length": f"the number of words alone separates the poles: more of them at {label!r}",
+            "punctuation": f"{self.what} alone separate the poles: more of them at {label!r}",
+            "subject": "the subjects alone separate the poles",
+            "opening": f"the first word alone separates the poles: {self.what!r} at {label!r}",
+            "word": f"one word alone separates the poles: {self.what!r} at {label!r}",
         }
-        return f"{said[self.kind]} (AUC {self.auc:.2f})"
+        return f"{clauses[self.kind]} (AUC {self.auc:.2f})"
 
     @property
     def is_in_single_texts(self) -> bool:
-        """Whether single texts carry the shortcut, so that they can be replaced; the others show in many texts only."""
+        """Return whether single texts carry the shortcut, so that they can be replaced; other kinds need many texts."""
         return self.kind in ("word", "opening", "length")
 
     def appears_in(self, text: str) -> bool:
-        """Whether a text carries the shortcut: it has the word, or a length outside the range that both poles have."""
+        """Return whether a text carries the shortcut: it has the word, or a length outside the shared range."""
         if self.kind == "word":
             return self.what in split_words(text)
         if self.kind == "opening":
@@ -87,12 +87,12 @@ class Shortcut:
 def find_shortcuts(
     trait: str, kind: TraitType, exemplars: Sequence[Exemplar], text_auc: float | None, embedder: Embedder | None
 ) -> tuple[Shortcut, ...]:
-    """Finds the shortcuts of one trait's exemplars, the strongest first.
+    """Find the shortcuts of one trait's exemplars, the strongest first.
 
     Args:
         text_auc: the probe's AUC on the whole text; None if there are too few texts, and then no shortcuts are found.
-        embedder: None where the encoder does not know the language: subjects are then not compared, and only features
-            that tell the poles apart whatever the whole text reaches are shortcuts.
+        embedder: None if the encoder does not support the language: then subjects are not compared, and only features
+            with at least ``STRONG_AUC`` are shortcuts.
     """
     if embedder is None:
         text_auc = 1.0
@@ -100,44 +100,44 @@ def find_shortcuts(
     if text_auc is None or min(sizes[pole] for pole in POLES) < MIN_TEXTS:
         return ()
     by_words = kind in DEFINED_BY_WORDS
-    found = [*_check_features(trait, exemplars, None if by_words else embedder)]
-    found += () if by_words else _check_words(trait, "word", exemplars, sizes)
-    strong = [item for item in found if item.auc >= STRONG_AUC or (item.auc >= WEAK_AUC and item.auc >= text_auc)]
+    features = [*_check_features(trait, exemplars, None if by_words else embedder)]
+    features += () if by_words else _check_words(trait, "word", exemplars, sizes)
+    strong = [item for item in features if item.auc >= STRONG_AUC or (item.auc >= WEAK_AUC and item.auc >= text_auc)]
     strong += _check_words(trait, "opening", exemplars, sizes)
     return tuple(sorted(strong, key=lambda item: (-item.auc, item.kind, item.what)))
 
 
 def match_lengths(exemplars: Sequence[Exemplar]) -> tuple[int, int]:
-    """Returns the range of lengths in words that both poles have.
+    """Return the range of lengths in words that both poles have.
 
-    It goes from the higher of their first quartiles to the lower of their third quartiles. If the poles' ranges do not
-    overlap, it is the gap between them.
+    It reaches from the higher of their first quartiles to the lower of their third quartiles. If the poles' ranges do
+    not overlap, it is the gap between them.
     """
     words = ([count_words(item.text or "") for item in exemplars if item.pole == pole] for pole in POLES)
-    quarters = [np.quantile(its, [0.25, 0.75]) for its in words]
-    low, high = max(item[0] for item in quarters), min(item[1] for item in quarters)
+    quartiles = [np.quantile(counts, [0.25, 0.75]) for counts in words]
+    low, high = max(item[0] for item in quartiles), min(item[1] for item in quartiles)
     return math.floor(min(low, high)), math.ceil(max(low, high))
 
 
 def measure_chance(counts: Mapping[Pole, int], sizes: Mapping[Pole, int]) -> float:
-    """Returns how likely chance alone parts a feature between the poles as unevenly as this, or more so (Fisher 1922).
+    """Return the probability that chance alone divides a feature between the poles at least as unevenly (Fisher 1922).
 
-    It is the two-sided exact test: the sum of all hypergeometric probabilities that are not above that of the counts.
+    This is the two-sided exact test: the sum of all hypergeometric probabilities not above the one of these counts.
     """
-    have, total = sum(counts.values()), sum(sizes.values())
+    count, total = sum(counts.values()), sum(sizes.values())
     one, other = sizes["positive"], sizes["negative"]
-    ways = {part: math.comb(one, part) * math.comb(other, have - part) for part in range(have + 1)}
-    return sum(number for number in ways.values() if number <= ways[counts["positive"]]) / math.comb(total, have)
+    ways = {part: math.comb(one, part) * math.comb(other, count - part) for part in range(count + 1)}
+    return sum(number for number in ways.values() if number <= ways[counts["positive"]]) / math.comb(total, count)
 
 
 def _check_features(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder | None) -> Iterator[Shortcut]:
-    """Finds the features of texts whose AUC lies further from chance than the error of Mann and Whitney's statistic."""
+    """Yield the features with an AUC beyond chance, by the standard error of Mann and Whitney's statistic."""
     positive = [exemplar.pole == "positive" for exemplar in exemplars]
     error = measure_chance_error(positive)
     for kind, what, scores in _score_features(exemplars, positive, embedder):
         auc = rank_auc(scores, positive) or 0.0
         pole: Pole = "positive" if auc > 0.5 else "negative"
-        # An axis of subjects tells the poles apart only where it places them the right way round.
+        # An axis of subjects separates the poles only if it orders them correctly.
         if abs(auc - 0.5) >= FEATURE_ERRORS * error and (kind != "subject" or pole == "positive"):
             words = match_lengths(exemplars) if kind == "length" else (0, 0)
             yield Shortcut(trait, kind, what, pole, round(max(auc, 1 - auc), 4), words)
@@ -146,9 +146,9 @@ def _check_features(trait: str, exemplars: Sequence[Exemplar], embedder: Embedde
 def _score_features(
     exemplars: Sequence[Exemplar], positive: Sequence[bool], embedder: Embedder | None
 ) -> Iterator[tuple[Kind, str, Sequence[float]]]:
-    """Yields each feature with its kind and the texts' scores.
+    """Yield each feature with its kind and the texts' scores.
 
-    Subjects are scored by an axis that is fit to them instead of the texts, which finds nothing where pairs share them.
+    Subjects are scored on an axis that is fit to them, not to the texts. It finds nothing if pairs share their subject.
     """
     counts = [count_words(exemplar.text or "") for exemplar in exemplars]
     yield "length", "words", counts
@@ -164,10 +164,10 @@ def _score_features(
 def _check_words(
     trait: str, kind: Literal["word", "opening"], exemplars: Sequence[Exemplar], sizes: Mapping[Pole, int]
 ) -> Iterator[Shortcut]:
-    """Finds the words, or first words, that more texts of one pole have than chance allows.
+    """Yield the words, or first words, that are more frequent at one pole than chance allows.
 
-    For words that is by the error of a difference of shares. The AUC of what a text has or has not is .5 + half the
-    difference of its shares at the two poles.
+    For words, chance is measured by the standard error of a difference of shares. The AUC of a feature that a text has
+    or has not is .5 + half the difference of its shares at the two poles.
     """
     texts = {pole: Counter[str]() for pole in POLES}
     for item in exemplars:

@@ -6,7 +6,7 @@ import pytest
 from fakes.builders import make_exemplar
 from fakes.word_vectors import WordVectors
 
-from engine.choosing.probe import MIN_TEXTS, Probe, find_no_poles, list_groups, probe_trait
+from engine.choosing.probe import MIN_TEXTS, Probe, find_inseparable, list_groups, probe_trait
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar
 
@@ -59,8 +59,8 @@ def test_poles_are_not_found_where_neither_the_texts_nor_their_scores_tell_them(
     apart = placed == "apart"
     scores = {item.key: float(apart and item.pole == "positive") for item in made} if placed else {}
 
-    assert found == (find_no_poles(made, scores, WordVectors()) is not None)
-    assert find_no_poles(make_set(20), {}, WordVectors()) is None
+    assert found == (find_inseparable(made, scores, WordVectors()) is not None)
+    assert find_inseparable(make_set(20), {}, WordVectors()) is None
 
 
 def test_too_few_texts_and_a_language_that_the_encoder_does_not_know_are_not_probed() -> None:

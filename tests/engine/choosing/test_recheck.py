@@ -226,7 +226,7 @@ def test_shortcut_is_told_with_what_helps_the_model_and_effort_of_the_run(
     assert sentence.endswith(f"(AUC 1.00). {LEARNED_INSTEAD}: {advice}")
 
 
-def test_text_on_the_wrong_side_is_named_with_the_command_that_takes_it_off() -> None:
+def test_text_on_the_wrong_side_is_named_with_the_command_that_removes_it() -> None:
     plan = make_test_plan(make_model(), make_level(10))
     rounds = make_rounds(plan, only_clear=False)
     rounds.next_cells()
@@ -238,10 +238,10 @@ def test_text_on_the_wrong_side_is_named_with_the_command_that_takes_it_off() ->
     rounds.recheck = Recheck((Probe("clarity", 0.9, tuple(keys[: NAMED_IDS + 2])),))
     [many] = rounds.explain_recheck()
 
-    assert sentence.endswith(f"take off what has the wrong label: exemplars remove {plan.model.handle} {first}")
+    assert sentence.endswith(f"remove those with a wrong label: exemplars remove {plan.model.handle} {first}")
     assert proposed.endswith(f"when you attach: --leave-out {first}")
-    assert rejected.endswith("Read what the report's table marks")
-    assert "marks (where 2 more are), and" in many
+    assert rejected.endswith("Read the samples that the report's table marks.")
+    assert "marks (2 more there), and" in many
     assert NAMED_IDS == len(many.partition(f"remove {plan.model.handle} ")[2].split())
 
 

@@ -104,13 +104,11 @@ def test_what_lacks_is_explained_with_its_reasons_and_counted() -> None:
     # A judge confirms the labels; the encoder sees nothing of claims.
     [("spectrum", False, True), ("topic", False, True), ("spectrum", True, False), ("claim", False, False)],
 )
-def test_poles_that_nothing_tells_apart_are_told_unless_a_judge_confirms_them(
-    kind: TraitType, judged: bool, told: bool
-) -> None:
+def test_inseparable_poles_are_reported_unless_a_judge_confirms_them(kind: TraitType, judged: bool, told: bool) -> None:
     same = [make_exemplar(f"The shed {index} is red.", pole, index) for index in range(40) for pole in POLES]
     rounds = make_rounds(make_test_plan(make_model(make_trait(type=kind)), make_level(1)), *same)
     rounds.judge_aucs = {"clarity": 0.9} if judged else {}
-    start = "clarity: nothing tells Clear from Obscure (AUC "
+    start = "clarity: no measure separates Clear from Obscure (AUC "
 
     assert told == any(sentence.startswith(start) for sentence in rounds.explain_recheck())
     assert told == bool(rounds.explain_inseparable())
@@ -123,13 +121,13 @@ def test_poles_that_nothing_tells_apart_are_told_unless_a_judge_confirms_them(
             0.22,
             6,
             (),
-            "told apart no better than by chance in the 12 kept samples (AUC 0.22, which so few may have by ",
+            "separated no better than by chance in the 12 kept samples (AUC 0.22, perhaps by chance, ",
         ),
-        (0.5, 40, (), "told apart no better than by chance in the 80 kept samples (AUC 0.50). Read ten"),
-        (0.66, 40, EIGHT_SEEDS, "hardly told apart in the 80 kept samples (AUC 0.66, which so few"),
+        (0.5, 40, (), "separated no better than by chance in the 80 kept samples (AUC 0.50). Read ten"),
+        (0.66, 40, EIGHT_SEEDS, "hardly separated in the 80 kept samples (AUC 0.66, perhaps by chance"),
     ],
 )
-def test_every_trait_that_the_table_finds_hardly_told_apart_has_one_warning(
+def test_every_trait_with_hardly_separated_poles_has_one_warning(
     auc: float, texts: int, seeds: tuple[Seed, ...], told: str
 ) -> None:
     rounds = make_rounds(make_test_plan(make_model(seeds=seeds), make_level(texts)))

@@ -64,7 +64,7 @@ def make_data(**changes: Any) -> ReportData:
             make_row(11, reason="cell_failed", text=None, pole="negative"),
         ),
         reasons={"too_short": 1, "cell_failed": 1},
-        separations=(Separation(Probe("clarity", 0.91), (0, 2), ("the first word alone tells the poles apart",)),),
+        separations=(Separation(Probe("clarity", 0.91), (0, 2), ("the first word alone separates the poles",)),),
         details={10: "3 words"},
         positions={0: 0.9, 1: 0.1, 2: 0.4, 3: 0.2, 10: 0.5},
     )

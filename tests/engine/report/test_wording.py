@@ -32,12 +32,13 @@ def test_headline_says_what_is_attached_and_that_there_are_warnings(
     assert headline == state_headline(attached, ["A sentence."] * warnings, synth_type, proposed)
 
 
-def test_poles_that_nothing_tells_apart_stand_in_the_headline() -> None:
-    said = "tone: nothing tells Plain from Official in the 99 texts that came (AUC 0.51): a scorer learns nothing."
+def test_inseparable_poles_are_in_the_headline() -> None:
+    warning = (
+        "tone: no measure separates Plain from Official (AUC 0.51 in all 99 accepted texts): a scorer learns nothing."
+    )
 
-    assert (
-        "40 attached, with 2 warnings: nothing tells Plain from Official in the 99 texts that came"
-        == state_headline(40, ["A sentence.", said], "from_traits")
+    assert "40 attached, with 2 warnings: no measure separates Plain from Official" == state_headline(
+        40, ["A sentence.", warning], "from_traits"
     )
 
 
