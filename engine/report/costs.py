@@ -1,4 +1,4 @@
-"""Says what a run's replies cost, in words and figures. What each row cost stands in its column ``cost_usd``."""
+"""Describe the cost of a run's replies, in words and figures. The column ``cost_usd`` has the cost of each row."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ from engine.estimate.estimate import name_unpriced
 from engine.llm.gateway.budget import RunBudget
 from engine.text.formatting import count_noun, format_cost
 
-# A billionth of a dollar: digits beyond that are rounding noise of adding many floats.
+# A billionth of a dollar: further digits are rounding errors of adding many floats.
 DIGITS = 9
 
 
 def describe_costs(budget: RunBudget, kept: int) -> dict[str, Any]:
-    """Returns the costs as ``verdict.json`` has them; ``kept`` is how many exemplars the run has chosen."""
+    """Return the costs for ``verdict.json``; ``kept`` is the number of exemplars that the run has chosen."""
     return {
         "usd": _round(budget.cost_usd),
         "replies": budget.replies,
@@ -26,7 +26,7 @@ def describe_costs(budget: RunBudget, kept: int) -> dict[str, Any]:
 
 
 def list_remarks(budget: RunBudget) -> list[str]:
-    """Lists sentences on the limit, what batches saved, calls without a reply, and models without a price."""
+    """Return sentences on the limit, the savings of batches, calls without a reply, and models without a price."""
     if budget.is_free:
         return []
     sentences = []
@@ -46,7 +46,7 @@ def list_remarks(budget: RunBudget) -> list[str]:
 
 
 def describe_spending(budget: RunBudget) -> str:
-    """Describes the cost of a run in a few words."""
+    """Describe the cost of a run in a few words."""
     if budget.is_free:
         return "nothing"
     names = ", ".join(sorted(budget.unpriced))
@@ -56,7 +56,7 @@ def describe_spending(budget: RunBudget) -> str:
 
 
 def format_tokens(budget: RunBudget) -> str:
-    """Formats tokens: “12,000 in, 3,000 of them cached, 800 out”."""
+    """Format tokens: “12,000 in, 3,000 of them cached, 800 out”."""
     cached = f", {budget.cached_tokens:,} of them cached" if budget.cached_tokens else ""
     return f"{budget.prompt_tokens:,} in{cached}, {budget.tokens:,} out"
 

@@ -1,4 +1,4 @@
-"""Writes the dataset card, a sample set's ``README.md``, with the YAML header that the Hugging Face hub reads."""
+"""Write the dataset card, a sample set's ``README.md``, with the YAML header that the Hugging Face hub reads."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ TEMPLATE = Path(__file__).parent / "templates" / "card.md.jinja"
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 SPLITS: Mapping[Pool, str] = {"train": "train", "eval": "test"}
 SHOWN = 3
-# The hub's word for a licence that nobody has chosen (huggingface.co/docs/hub/repositories-licenses).
+# The hub's value for an unspecified licence (huggingface.co/docs/hub/repositories-licenses).
 NO_LICENCE = "unknown"
 
 
@@ -31,7 +31,7 @@ def render_card(
     language: Language,
     verdict: str,
 ) -> str:
-    """Renders the card of a set.
+    """Render the card of a set.
 
     Args:
         kept: the rows of ``samples.parquet``.
@@ -63,12 +63,12 @@ def render_card(
 
 
 def render_header(name: str, language: Language | None, rows: int, files: Mapping[str, str]) -> str:
-    """Renders the YAML header of a card.
+    """Render the YAML header of a card.
 
     Args:
-        language: that of the texts; None if it is not known.
-        rows: how many samples there are in all splits.
-        files: the path of each split's file, as seen from the card.
+        language: the language of the texts; None if it is not known.
+        rows: the number of samples in all splits.
+        files: the path of each split's file, relative to the card.
     """
     header = {
         "pretty_name": name,

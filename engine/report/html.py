@@ -1,4 +1,4 @@
-"""Renders ``report.html``, one offline file that shows what a run made and why."""
+"""Render ``report.html``, one offline file that shows the results of a run and the reasons for them."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -27,10 +27,10 @@ SEVERITIES = {"critical": 0, "warning": 1}
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """All that the report shows.
+    """All data of the report.
 
-    ``counts`` are the kept and the wanted exemplars by trait key and pole; ``positions`` are those between the poles by
-    row id, 0 negative to 1 positive; ``details`` what was found of a rejected text, such as the text that it is like.
+    ``counts`` are the kept and the requested exemplars by trait key and pole; ``positions`` are by row id, from 0 at
+    the negative pole to 1 at the positive; ``details`` has the finding on each rejected text, such as a similar text.
     ``first_look``: nothing had to be chosen, or to pass the gate, and no text is in a store.
     """
 
@@ -39,7 +39,7 @@ class ReportData:
     synth_model: str
     verdict: Verdict
     headline: str
-    made: str
+    summary: str
     kept: tuple[Row, ...]
     rejected: tuple[Row, ...]
     reasons: Mapping[Reason, int]
@@ -55,7 +55,7 @@ class ReportData:
 
 
 def render_report(data: ReportData) -> str:
-    """Renders the page; the same data give the same page, and markup in texts is escaped."""
+    """Render the page; the same data give the same page, and markup in texts is escaped."""
     shown = (*data.kept, *map(mark_rejected, data.rejected)) if data.first_look else data.kept
     pairs = [(trait, pick_pairs(shown, trait.key)) for trait in data.model.traits]
     return (
@@ -72,7 +72,7 @@ def render_report(data: ReportData) -> str:
             variety=[item for item in data.verdict.variety if item.exemplars.count],
             words=_describe_lengths(data.kept),
             remarks=list_remarks(data.budget),
-            # Failed ones first, the most severe of them foremost.
+            # Failed expectations come first, the most severe at the top.
             expectations=sorted(
                 data.verdict.results, key=lambda item: (item.success, SEVERITIES.get(item.severity, 2))
             ),
@@ -103,7 +103,7 @@ def _list_facts(data: ReportData) -> list[tuple[str, str]]:
         ("Tokens", format_tokens(budget)),
         ("Cost", describe_spending(budget)),
     ]
-    # A first look has no run that is kept, and what it asked is not counted here.
+    # A first look has no stored run, and its calls are not counted here.
     return facts[1:5] if data.first_look else facts
 
 
@@ -111,7 +111,7 @@ def _describe_lengths(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
     counts: dict[tuple[str, str], list[int]] = {}
     for row in rows:
         counts.setdefault((row["trait"], row["pole"]), []).append(count_words(row["text"] or ""))
-    return {key: f"{median(found):g} ({min(found):,} to {max(found):,})" for key, found in counts.items()}
+    return {key: f"{median(words):g} ({min(words):,} to {max(words):,})" for key, words in counts.items()}
 
 
 def _pack_table(data: ReportData) -> Markup:
@@ -122,7 +122,7 @@ def _pack_table(data: ReportData) -> Markup:
     )
     table = {
         "run": run,
-        # How a kept text is taken off, before its id.
+        # The command that removes a kept text, without the text's id.
         "removable": "" if data.first_look else removable,
         "traits": {
             trait.key: {"name": trait.name, **{pole: trait.label(pole) for pole in POLES}}
@@ -139,7 +139,7 @@ def _pack_table(data: ReportData) -> Markup:
                 "words": count_words(row["text"] or ""),
                 "detail": data.details.get(row["id"], "") if row["reason"] else "",
                 "lean": data.positions.get(row["id"]),
-                # A duplicate that was rejected has the id of the text that was kept.
+                # A rejected duplicate has the same id as the kept text.
                 "wrong_side": row["id"] in wrong_side and row["reason"] in (None, "surplus"),
             }
             for row in (*data.kept, *data.rejected)

@@ -1,6 +1,6 @@
-"""Writes the run page as markdown: the verdict, what to do next, what was kept and rejected, and the cost.
+"""Write the run page as markdown: the verdict, the next steps, counts of kept and rejected texts, and the cost.
 
-All figures, pictures and texts are in the report, which the page links.
+All figures, pictures and texts are in the report. The page links to it.
 """
 
 import json
@@ -19,14 +19,14 @@ from engine.store.layout import REPORT, SAMPLES
 from engine.store.store import StoredSet
 from engine.text.formatting import format_cost, format_seconds, name_reason
 
-# A page with the samples of more traits is too long to be looked at; the report has them all.
+# A page with the samples of more traits is too long to read; the report shows all of them.
 MAX_TRAITS = 6
 
-# Backslashes, since one of Prefect's two pages shows character references literally.
+# Escaped with backslashes, because one of Prefect's two pages shows character references literally.
 _MARKUP = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>#|&~"})
-# A command in our own messages: code has no markup in it.
+# A command in our messages. Code spans need no escaping.
 _COMMAND = re.compile(r"(`exemplars [^`|]+`)")
-# What opens a list, a rule or an underline.
+# The start of a list, a rule or an underline.
 _OPENER = re.compile(r"^(?:(?=[-+=])|(\d{1,9})(?=[.)](?:\s|$)))")
 
 
@@ -38,14 +38,14 @@ def write_page(
     budget: RunBudget,
     api_url: str | None = None,
 ) -> str:
-    """Writes the page of a run that has a verdict; ``api_url`` is the HTTP API's address, None if there is none."""
+    """Write the page of a run that has a verdict; ``api_url`` is the HTTP API's address, None if there is none."""
     headline, sentence = map(escape, describe_verdict(rounds, verdict))
-    found = () if verdict.success else rounds.explain_shortfall() or verdict.failed
+    causes = () if verdict.success else rounds.explain_shortfall() or verdict.failed
     reasons = [f"{name_reason(reason)}: {count:,}" for reason, count in count_reasons(rounds.choice.rejected).items()]
     sections = [
         f"# {rounds.plan.model.handle}: {headline}\n\n**{sentence}**",
         write_next_steps(rounds, verdict, stored, api_url),
-        write_list("Why:", found),
+        write_list("Why:", causes),
         write_list("Warnings:", verdict.warnings),
         _write_kept(rounds, verdict),
         write_list(f"## Not kept: {count_others(rounds.choice)}", reasons),
@@ -55,22 +55,22 @@ def write_page(
 
 
 def write_next_steps(rounds: Rounds, verdict: Verdict, stored: StoredSet, api_url: str | None) -> str:
-    """Writes the steps as markdown; ``api_url`` is the HTTP API's address, None if there is none."""
+    """Write the steps as markdown; ``api_url`` is the HTTP API's address, None if there is none."""
     report = _write_report_step(stored, api_url)
     if verdict.proposed:
         return "\n\n".join(["## Next", *_write_review_steps(stored, report, api_url)])
     if verdict.success:
         return write_use(stored, rounds.plan.synth_type == "enrich", bool(verdict.warnings), api_url)
-    again = "**Start again** when that is done. What was answered is kept, so only what is lacking is asked for:"
+    again = "**Start again** when that is done. Replies are kept, so only the missing exemplars are requested:"
     command = format_command(rounds.plan.model, rounds.plan.synth_type, rounds.plan.level.effort)
     if rounds.is_hopeless:
-        again = "**Start again** with another model. To ask the same one anew, drop its replies first:"
+        again = "**Start again** with another model. To ask the same model again, delete its replies first:"
         command = f"exemplars prune --replies {rounds.plan.model.handle}\n{command}"
     return "\n\n".join(["## Next", report, again, _write_code("sh", command)])
 
 
 def write_use(stored: StoredSet, is_held_out: bool, is_warned: bool, api_url: str | None) -> str:
-    """Writes the steps once a set is attached."""
+    """Write the steps after a set is attached."""
     use = "**Evaluate** with the samples" if is_held_out else "**Use** the samples"
     first = ", once you have read the warnings below" if is_warned else ""
     code = _write_code("python", *write_reading(stored.file(SAMPLES)))
@@ -78,25 +78,25 @@ def write_use(stored: StoredSet, is_held_out: bool, is_warned: bool, api_url: st
 
 
 def write_list(title: str, sentences: Iterable[str]) -> str:
-    """Writes sentences below a title; empty without any."""
+    """Write sentences below a title; empty if there are none."""
     lines = [f"- {escape(sentence)}" for sentence in sentences]
     return "\n".join([title, "", *lines]) if lines else ""
 
 
-def write_reading(place: str) -> tuple[str, str]:
-    """Writes two lines of Python that read the samples at a path or URI with pandas."""
-    # The query of a URI is Arrow's own; pandas takes the address of a server from AWS's variables.
-    read = re.sub(r"\?[^/]*", "", place) if "://" in place else place
+def write_reading(path: str) -> tuple[str, str]:
+    """Return two lines of Python that read the samples at a path or URI with pandas."""
+    # Only Arrow reads the query of a URI; pandas takes the address of a server from AWS's variables.
+    read = re.sub(r"\?[^/]*", "", path) if "://" in path else path
     return "import pandas as pd", f"samples = pd.read_parquet({json.dumps(read, ensure_ascii=False)})"
 
 
 def format_command(model: Model, synth_type: str, effort: str) -> str:
-    """Formats the command that starts a run again."""
+    """Format the command that starts a run again."""
     return f"exemplars synthesize {model.handle} --synth-type {synth_type} --effort {effort}"
 
 
 def write_error(handle: str, message: str) -> str:
-    """Writes the page of a run that an error ended: the first line, which says what to do, and the details."""
+    """Write the page of a run that an error ended: the first line, with the remedy, and the details."""
     first, *details = message.splitlines() or ["no reason is known"]
     return "\n".join(
         [f"# {handle}: {NOTHING_ATTACHED}", "", f"**{escape(first)}**", "", *(f"- {escape(line)}" for line in details)]
@@ -104,7 +104,7 @@ def write_error(handle: str, message: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Put a text, which may come from a language model, on one line; escape all markdown in it but our commands."""
+    """Put a text, which may come from a language model, on one line; escape all its markdown except our commands."""
     parts = _COMMAND.split(" ".join(text.split()))
     parts[::2] = [part.translate(_MARKUP) for part in parts[::2]]
     return _OPENER.sub(r"\1\\", "".join(parts))
@@ -112,7 +112,7 @@ def escape(text: str) -> str:
 
 def _write_report_step(stored: StoredSet, api_url: str | None) -> str:
     if api_url:
-        # A browser does not follow a link to a file out of this page.
+        # A browser does not follow a link from this page to a file.
         return _write_link("Open the report", f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/report")
     return f"**Open the report** in a browser: `{stored.file(REPORT)}`"
 
@@ -122,8 +122,10 @@ def _write_review_steps(stored: StoredSet, report: str, api_url: str | None) -> 
     if api_url:
         read = _write_link("Review the samples", f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/review")
     commands = [f"exemplars review {stored.run_id} {word}" for word in ("--attach", "--reject")]
-    said = "**Then attach or reject them**: there, by this page's *Resume* while the run is suspended, or by a command:"
-    return [read, said if api_url else said.replace("there, ", ""), _write_code("sh", *commands)]
+    decide = (
+        "**Then attach or reject them**: there, by this page's *Resume* while the run is suspended, or by a command:"
+    )
+    return [read, decide if api_url else decide.replace("there, ", ""), _write_code("sh", *commands)]
 
 
 def _write_link(text: str, address: str) -> str:
@@ -135,15 +137,15 @@ def _write_code(language: str, *lines: str) -> str:
 
 
 def _write_kept(rounds: Rounds, verdict: Verdict) -> str:
-    """Writes how many exemplars each pole has, and where they are attached the first of each."""
+    """Write the number of exemplars of each pole and, if they are attached, the first of each."""
     lines = ["## Kept", ""]
     for trait in rounds.plan.model.traits:
         for pole in POLES:
-            own = rounds.choice.at(trait.key, pole)
-            wanted = rounds.plan.quotas[trait.key, pole]
-            lines.append(f"- **{escape(trait.name)}, {escape(trait.label(pole))}**: {len(own):,} of {wanted:,}")
-            if verdict.success and own and trait in rounds.plan.model.traits[:MAX_TRAITS]:
-                lines.append(f"  - {escape(own[0].text or '')}")
+            chosen = rounds.choice.at(trait.key, pole)
+            quota = rounds.plan.quotas[trait.key, pole]
+            lines.append(f"- **{escape(trait.name)}, {escape(trait.label(pole))}**: {len(chosen):,} of {quota:,}")
+            if verdict.success and chosen and trait in rounds.plan.model.traits[:MAX_TRAITS]:
+                lines.append(f"  - {escape(chosen[0].text or '')}")
     return "\n".join(lines)
 
 

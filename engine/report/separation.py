@@ -1,4 +1,4 @@
-"""Says how a trait's poles can be told apart, by what the recheck found."""
+"""Describe the separation of each trait's poles, from the results of the recheck."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ NOTHING = "–"
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """How one trait's poles can be told apart.
+    """The separation of one trait's poles.
 
     Args:
-        wrong_side: the row ids of kept exemplars on the other pole's side.
-        shortcuts: clauses.
-        is_graded: whether anything is trained on the texts.
-        language_known: whether the encoder knows the language of the texts.
+        wrong_side: the row ids of kept exemplars on the wrong side.
+        shortcuts: one clause each.
+        is_graded: whether the texts are for training, which gives grades.
+        language_known: whether the encoder supports the language of the texts.
     """
 
     probe: Probe
@@ -29,39 +29,39 @@ class Separation:
 
     @property
     def separable(self) -> str:
-        """The probe's AUC with a word on how good it is, as “0.93, clearly”, or why there is none."""
+        """Return the probe's AUC and its rating, as “0.93, clearly”, or the reason why there is none."""
         if self.probe.auc is None:
             return "too few texts" if self.language_known else "the sentence encoder does not know the language"
         return f"{self.probe.auc:.2f}, {self.probe.separable}"
 
     @property
     def breaks(self) -> Breaks | None:
-        """Those between the two clusters; None for too few texts, or texts that nothing is trained on."""
+        """Return the breaks between the two clusters; None for too few texts, or texts that are not for training."""
         return self.probe.breaks if self.is_graded else None
 
     @property
     def grades(self) -> str:
-        """Where the two clusters lie, and what that means for grades."""
-        if (found := self.breaks) is None:
+        """Describe the scores where each grade begins, or why there are no grades."""
+        if (breaks := self.breaks) is None:
             return NOTHING
-        developing, solid, strong = map(_format_score, (found.developing, found.solid, found.strong))
-        if not found.overlap:
+        developing, solid, strong = map(_format_score, (breaks.developing, breaks.solid, breaks.strong))
+        if not breaks.overlap:
             return f"developing from {developing}, solid from {solid}, strong from {strong}"
-        return f"none, since the clusters overlap from {_format_score(found.developing + found.gap)} to {developing}"
+        return f"none, since the clusters overlap from {_format_score(breaks.developing + breaks.gap)} to {developing}"
 
 
 def list_separations(rounds: Rounds) -> tuple[Separation, ...]:
-    """Lists for each probed trait how its poles can be told apart."""
+    """Return the separation of each probed trait's poles."""
     plan = rounds.plan
     ids = {item.key: make_id(plan.model.handle, item.trait, item.text or "") for item in rounds.choice.chosen}
-    found = [
+    clauses = [
         (item.trait, item.describe(plan.model.trait(item.trait).label(item.pole))) for item in rounds.recheck.shortcuts
     ]
     return tuple(
         Separation(
             probe,
             wrong_side=tuple(ids[key] for key in ids if key in probe.wrong_side),
-            shortcuts=tuple(said for trait, said in found if trait == probe.trait),
+            shortcuts=tuple(clause for trait, clause in clauses if trait == probe.trait),
             is_graded=plan.synth_type != "enrich",
             language_known=plan.language.encoder_supports_language,
         )

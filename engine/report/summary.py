@@ -1,4 +1,4 @@
-"""Turns a finished run into rows, documents and figures: everything that the store writes and people read."""
+"""Turn a finished run into rows, documents and figures for the store and for people."""
 
 import importlib.metadata
 import json
@@ -41,13 +41,13 @@ PACKAGES = (
 
 
 def make_rows(rounds: Rounds, stamp: RunStamp, exemplars: Sequence[Exemplar]) -> list[Row]:
-    """Makes rows of exemplars, in cell order: of the chosen ones those of ``samples.parquet``."""
+    """Return the rows of exemplars, in cell order; ``samples.parquet`` has the rows of the chosen ones."""
     ordered = sorted(exemplars, key=lambda exemplar: (exemplar.order, exemplar.number))
     return [_make_row(rounds, stamp, exemplar) for exemplar in ordered]
 
 
 def make_rejected_rows(rounds: Rounds, stamp: RunStamp, verdict: Verdict) -> list[Row]:
-    """Makes the rows of ``rejected.pq``; if the gate failed, also the chosen ones, as ``surplus``."""
+    """Return the rows of ``rejected.pq``; if the gate failed, the chosen exemplars are among them as ``surplus``."""
     rejected = list(rounds.choice.rejected)
     if not verdict.success:
         rejected += [replace(exemplar, reason="surplus") for exemplar in rounds.choice.chosen]
@@ -61,10 +61,10 @@ def make_sample_set(
     gateway: ModelGateway,
     until: datetime | None = None,
 ) -> SampleSet:
-    """Makes the set that a run stores: its rows and the documents beside them.
+    """Return the set that a run stores: its rows and documents.
 
     Args:
-        until: when the wait for a person ends, of a set that waits for one.
+        until: the deadline for a person's review, if the set is proposed.
     """
     kept = make_rows(rounds, stamp, rounds.choice.chosen)
     rejected = make_rejected_rows(rounds, stamp, verdict)
@@ -112,26 +112,26 @@ def make_report_data(
     kept: Sequence[Row],
     rejected: Sequence[Row],
 ) -> ReportData:
-    """Collects everything that ``report.html`` shows."""
+    """Collect the data of ``report.html``."""
     model = rounds.plan.model
     counts = rounds.count_kept()
     positions = measure_pole_positions(rounds.plan.axes, rounds.exemplars, rounds.embedder)
     rows = {exemplar.key: _make_row(rounds, stamp, exemplar)["id"] for exemplar in rounds.exemplars}
-    headline, said = describe_verdict(rounds, verdict)
+    headline, summary = describe_verdict(rounds, verdict)
     return ReportData(
         model=model,
         stamp=stamp,
         synth_model=gateway.endpoint.name,
         verdict=verdict,
         headline=capitalise(headline),
-        made=said if verdict.success else "",
+        summary=summary if verdict.success else "",
         failed=(*rounds.explain_shortfall(), *verdict.failed),
         notes=(
             *list_notes(rounds.plan, gateway.endpoint),
             *_name_shares(rounds),
             *([str(rounds.sense_trial)] if rounds.sense_trial else ()),
         ),
-        counts={place: (counts[place], wanted) for place, wanted in rounds.plan.quotas.items()},
+        counts={key: (counts[key], quota) for key, quota in rounds.plan.quotas.items()},
         kept=tuple(kept),
         rejected=tuple(rejected),
         reasons=count_reasons(rounds.choice.rejected),
@@ -144,19 +144,19 @@ def make_report_data(
 
 
 def write_review_data(rounds: Rounds) -> str:
-    """The traits with the words of their poles, and of each chosen exemplar, by its id, where it lies.
+    """Return JSON with the traits, the labels of their poles, and the scores of each chosen exemplar by its id.
 
-    ``position`` is that between the poles in [0, 1], 1 the positive one; ``side`` is how far the probe finds it on its
-    own pole's side, the lower the more doubtful; ``nearest`` the id of the text that is most like it, with the cosine
-    of both. Each is null where the encoder has no say.
+    ``position`` is between 0 at the negative pole and 1 at the positive; ``side`` is the probe's distance towards its
+    pole, and the lower it is, the more doubtful the label; ``nearest`` is the id of the most similar text, with the
+    cosine of both. Each is null if the encoder does not support the language.
     """
     handle, chosen = rounds.plan.model.handle, rounds.choice.chosen
     ids = [make_id(handle, item.trait, item.text or "") for item in chosen]
     positions = measure_pole_positions(rounds.plan.axes, chosen, rounds.embedder)
     sides: dict[str, float] = {}
     for probe in rounds.recheck.probes:
-        own = [item for item in chosen if item.trait == probe.trait]
-        for item, (positive, score) in zip(own, probe.scores, strict=False):
+        items = [item for item in chosen if item.trait == probe.trait]
+        for item, (positive, score) in zip(items, probe.scores, strict=False):
             sides[item.key] = round(score if positive else -score, 4)
     nearest = _find_nearest(rounds)
     data = {
@@ -169,24 +169,24 @@ def write_review_data(rounds: Rounds) -> str:
             str(sample_id): {
                 "position": positions.get(item.key),
                 "side": sides.get(item.key),
-                "nearest": [ids[nearest[place][0]], nearest[place][1]] if nearest else None,
+                "nearest": [ids[nearest[number][0]], nearest[number][1]] if nearest else None,
             }
-            for place, (sample_id, item) in enumerate(zip(ids, chosen, strict=True))
+            for number, (sample_id, item) in enumerate(zip(ids, chosen, strict=True))
         },
     }
     return json.dumps(data, ensure_ascii=False) + "\n"
 
 
 def write_definition(model: Model) -> str:
-    """The definition that a run was given, as it was: the text of ``model.yaml`` and, by their digests, what counted
-    beside it: the authored samples with their places, texts that a person had accepted, files of texts, and sets.
+    """Return the definition at the start of a run as JSON: the text of ``model.yaml`` and, by their digests, all other
+    inputs: the authored samples with their places, texts that a person had accepted, files of texts, and sets.
     """
 
     def list_seeds(seeds: Sequence[Seed]) -> list[dict[str, object]]:
         return [{name: getattr(seed, name) for name in ("trait", "quality", "sha256", "place")} for seed in seeds]
 
     digests = (*model.attached_digests, *model.held_out_digests)
-    kept = {
+    definition = {
         "model_yaml": model.document,
         "seeds": list_seeds(model.seeds),
         "conflicting_labels": list_seeds(model.conflicting_labels),
@@ -194,12 +194,12 @@ def write_definition(model: Model) -> str:
         "texts": [asdict(file) for file in model.texts.files],
         "sets": dict([*zip(model.stored_runs, digests, strict=False), *model.proposed_digests]),
     }
-    return json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(definition, indent=1, ensure_ascii=False) + "\n"
 
 
 @cache
 def list_versions(with_texts: bool) -> Mapping[str, str]:
-    """Returns the versions that a set depends on: of the code, of the prompts, and of ``PACKAGES``.
+    """Return the versions that a set depends on: of the code, of the prompts, and of ``PACKAGES``.
 
     Args:
         with_texts: as for ``prompts_version``.
@@ -247,14 +247,14 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
 
 def _name_shares(rounds: Rounds) -> list[str]:
     shares = count_shares((item.scenario for item in rounds.choice.chosen), rounds.plan.scenario_pool)
-    said = ", ".join(f"{name} {count:,}" for name, count in shares.items())
-    return [f"What the texts are about: {said}."] if len(shares) > 1 else []
+    subjects = ", ".join(f"{name} {count:,}" for name, count in shares.items())
+    return [f"What the texts are about: {subjects}."] if len(shares) > 1 else []
 
 
 def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:
-    """Makes a row; a chosen exemplar has a ``pair_id`` only if both poles of its pair are chosen.
+    """Return a row; a chosen exemplar has a ``pair_id`` only if both poles of its pair are chosen.
 
-    The id begins with the plan's, so that it is unique among all plans.
+    The pair id begins with the plan id, so that it is unique among all plans.
     """
     whole = exemplar.pair_id in rounds.choice.paired or exemplar.reason is not None
     pair_id = f"{rounds.plan.plan_id[:12]}/{exemplar.pair_id}" if whole else None
@@ -269,12 +269,12 @@ def _list_prompts(rounds: Rounds, rows: Sequence[Row]) -> Iterator[dict[str, str
 
 
 def _find_nearest(rounds: Rounds) -> list[tuple[int, float]]:
-    """The place of the nearest other text, and the cosine, of each chosen exemplar; none for a lone one."""
+    """Return for each chosen exemplar the index of its nearest neighbour, and the cosine; empty for a single one."""
     texts = [item.text or "" for item in rounds.choice.chosen]
     if not rounds.plan.language.encoder_supports_language or len(texts) < 2:
         return []
     vectors = rounds.embedder.embed(texts)
     likeness = vectors @ vectors.T
     np.fill_diagonal(likeness, -1.0)
-    places = likeness.argmax(axis=1)
-    return [(int(place), round(float(likeness[row, place]), 3)) for row, place in enumerate(places)]
+    nearest = likeness.argmax(axis=1)
+    return [(int(column), round(float(likeness[row, column]), 3)) for row, column in enumerate(nearest)]

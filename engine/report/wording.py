@@ -1,11 +1,11 @@
-"""Words what came of a run, the same wherever it stands: the headline, the warnings, the reason codes, what to do."""
+"""Describe the outcome of a run, in the same words everywhere: the headline, the warnings, reason codes, remedies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.choosing.choice import Choice
-from engine.choosing.diversity import MIN_TEXTS as VARIETY_FROM
-from engine.choosing.probe import MIN_TEXTS as TOLD_FROM
+from engine.choosing.diversity import MIN_TEXTS as MIN_VARIETY_TEXTS
+from engine.choosing.probe import MIN_TEXTS as MIN_PROBE_TEXTS
 from engine.choosing.rounds import INSEPARABLE, REPLY_REASONS, Rounds
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row, count_reasons
@@ -15,11 +15,11 @@ from engine.screening.sense import UNANSWERED
 from engine.text.formatting import capitalise, count_noun, describe_others, join_words, name_reason, quote_reply
 
 NOTHING_ATTACHED = "nothing attached"
-# Pairs of texts of a trait that are shown before all figures.
+# The number of a trait's pairs of texts that are shown above all figures.
 SHOWN_PAIRS = 3
 EXPLANATIONS: Mapping[Reason, str] = {
-    "unreadable": "The reply could not be read as an exemplar: it was empty, or not in the form that was asked for.",
-    "wrong_label": "It was asked for at one pole and found at the other, so it was not kept.",
+    "unreadable": "The reply could not be read as an exemplar: it was empty, or not in the requested form.",
+    "wrong_label": "It was requested at one pole and reads like the other, so it was not kept.",
     "too_short": "It has less than half of the fewest words of its length, or too few for any text.",
     "too_long": "It has more than one and a half times the most words of its length.",
     "truncated": "It breaks off before its end.",
@@ -28,7 +28,7 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "label_leak": "It names the trait or the pole, or repeats the definition, so that a scorer learns those words.",
     "prompt_echo": "It repeats the instructions that the model was given.",
     "wrong_language": "It is not in the model's language.",
-    "duplicate": "It says word for word what another sample says.",
+    "duplicate": "It repeats another sample word for word.",
     "near_duplicate": "It differs from another sample in a few words only.",
     "seed_copy": "It copies one of the authored samples.",
     "held_out_overlap": "It is too similar to a text of the other pool, or of the source `texts`: they are kept apart.",
@@ -37,22 +37,22 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "voice_drift": "It no longer sounds like the seed that it is a variation of.",
     "off_pole": "It reads as neither pole: it is too near the middle.",
     "surplus": (
-        "It is to spare: nothing is wrong with it by itself, but it was not needed, its pair lacks the other half, or "
-        "the set as a whole failed."
+        "It is surplus: nothing is wrong with it by itself, but it was not needed, the other half of its pair is "
+        "missing, or the set as a whole failed."
     ),
-    "removed": "A person took it off the set after it was attached.",
+    "removed": "A person removed it from the set after the set was attached.",
     "left_out": "A person who reviewed the set left it out.",
-    "refused_before": "It is like a text that a person has refused.",
+    "refused_before": "It is similar to a text that a person has refused.",
     "own_rule": "It breaks a rule of the author's, which `detail` names.",
     "own_question": (
-        "The judge answers a question of the author's, which `detail` has, otherwise than expected, or not at all."
+        "The judge answers a question of the author's, which `detail` names, not as expected, or not at all."
     ),
     "no_sense": "The judge says that no person would have written it and meant it.",
 }
 
 _FOR_REPETITION = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"
-_FOR_STRAYING = "the synth model does not keep to what it is asked for, so take a stronger one (data/effort.yaml)"
-_FOR_UNCLEAR_POLES = "make description and seeds tell the poles apart more clearly, or take a stronger synth model"
+_FOR_STRAYING = "the synth model does not follow its instructions, so take a stronger one (data/effort.yaml)"
+_FOR_UNCLEAR_POLES = "make description and seeds separate the poles more clearly, or take a stronger synth model"
 _FOR_MORE_ROUNDS = "give the effort more top_up_rounds (data/effort.yaml): kept replies are not paid for again"
 _FOR_UNREAD_VOTES = "most of the judge's votes on them cannot be read, so take another judge (EXEMPLARS_JUDGE_MODEL)"
 
@@ -64,8 +64,8 @@ _SEE_GATE = "see the gate's results in the report, and fix the samples or the su
 
 REMEDIES: Mapping[Reason, str] = {
     "unreadable": (
-        "they are not what was asked for: text that can be read and, from a chat model, in JSON. Take a stronger "
-        "model, or one with structured outputs (EXEMPLARS_SYNTH_MODEL), or see what its server makes of replies"
+        "they are not readable text or, from a chat model, not JSON. Take a stronger model, or one with structured "
+        "outputs (EXEMPLARS_SYNTH_MODEL), or check whether its server changes replies"
     ),
     "wrong_label": _FOR_UNCLEAR_POLES,
     "too_short": _FOR_STRAYING,
@@ -77,21 +77,21 @@ REMEDIES: Mapping[Reason, str] = {
     "meta_talk": _FOR_STRAYING,
     "placeholder": _FOR_STRAYING,
     "label_leak": (
-        "take words that such texts need anyway out of the trait's labels and description, or take a stronger synth "
+        "remove words that such texts need anyway from the trait's labels and description, or take a stronger synth "
         "model"
     ),
     "prompt_echo": _FOR_STRAYING,
-    "wrong_language": "say which is wanted in the field 'language' of model.yaml, or take a synth model that writes it",
+    "wrong_language": "name the language in the field 'language' of model.yaml, or take a synth model that writes it",
     "duplicate": _FOR_REPETITION,
     "near_duplicate": _FOR_REPETITION,
     "seed_copy": _FOR_REPETITION,
     "held_out_overlap": _FOR_MORE_ROUNDS,
     "refused": "the provider refused to write it, so reword the model's brief or take another synth model",
-    "cell_failed": "see the log for what the provider said, and start again: what was answered is kept",
-    "voice_drift": "add seeds in the voice that is wanted, or take a stronger synth model",
+    "cell_failed": "see the provider's message in the log, and start again: received replies are kept",
+    "voice_drift": "add seeds in the intended voice, or take a stronger synth model",
     "off_pole": _FOR_UNCLEAR_POLES,
     "surplus": _FOR_MORE_ROUNDS,
-    "removed": "fill up what is lacking: a run with `--only-lacking` does",
+    "removed": "replace it: a run with `--only-lacking` fills up the set",
     "left_out": _FOR_MORE_ROUNDS,
     "refused_before": _FOR_REPETITION,
     "own_rule": _FOR_OWN.format("rule"),
@@ -110,17 +110,17 @@ _SUITES: Mapping[str, str] = {
 
 
 def state_headline(attached: int, warnings: Sequence[str], synth_type: str, proposed: bool = False) -> str:
-    """States what came of a run: “32 attached, with 2 warnings: look before you train”.
+    """State the outcome of a run: “32 attached, with 2 warnings: look before you train”.
 
-    Where nothing tells the poles of a trait apart, that stands in the place of the advice.
+    If a trait's poles are inseparable, this finding replaces the advice.
 
     Args:
-        synth_type: what ``enrich`` makes is never attached, but set aside (the platform's contract, section 4).
+        synth_type: a set of ``enrich`` is never attached, but set aside (the platform's contract, section 4).
         proposed: whether the exemplars wait for a person's decision.
     """
     if proposed:
-        found = f", with {count_noun(len(warnings), 'warning')}" if warnings else ""
-        return f"{attached:,} proposed{found}: nothing is attached until they are reviewed"
+        warned = f", with {count_noun(len(warnings), 'warning')}" if warnings else ""
+        return f"{attached:,} proposed{warned}: nothing is attached until they are reviewed"
     held_out = synth_type == "enrich"
     headline = f"{f'{attached:,}' if attached else 'nothing'} {'set aside for evaluation' if held_out else 'attached'}"
     if not attached or not warnings:
@@ -131,45 +131,47 @@ def state_headline(attached: int, warnings: Sequence[str], synth_type: str, prop
 
 
 def describe_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
-    """Describes a verdict in a headline and a sentence: what was made, or what failed and what to do."""
+    """Describe a verdict in a headline and a sentence: the generated exemplars, or the failure and its remedy."""
     attached = len(rounds.choice.chosen) if verdict.success else 0
     headline = state_headline(attached, verdict.warnings, rounds.plan.synth_type, verdict.proposed)
     return headline, describe_counts(rounds) if verdict.success else explain_failure(rounds, verdict)
 
 
 def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
-    """Explains a failed verdict: how many exemplars are lacking and the main reason, or what the gate found."""
+    """Explain a failed verdict: the number of missing exemplars and the main reason, or the gate's findings."""
     if hopeless := rounds.hopeless_rule:
-        what, quoted = OWN_WORDS[hopeless.reason], join_words([quote_reply(text) for text in hopeless.texts])
-        remedy = (_FOR_OWN_PLAIN if rounds.plan.level.completes else _FOR_OWN).format(what)
+        kind, quoted = OWN_WORDS[hopeless.reason], join_words([quote_reply(text) for text in hopeless.texts])
+        remedy = (_FOR_OWN_PLAIN if rounds.plan.level.completes else _FOR_OWN).format(kind)
         if hopeless.rule.endswith(UNANSWERED):
             remedy = _FOR_UNANSWERED
         return (
-            f"the {what} “{hopeless.rule}” rejected {hopeless.rejected:,} of {hopeless.candidates:,} texts that came "
-            f"to it, such as {quoted}; no more was asked. {capitalise(remedy)}."
+            f"the {kind} “{hopeless.rule}” rejected {hopeless.rejected:,} of {hopeless.candidates:,} texts that it "
+            f"checked, such as {quoted}; no more were requested. {capitalise(remedy)}."
         )
     if rounds.is_hopeless:
         return _explain_hopeless(rounds)
-    lacking = sum(rounds.choice.shortfall.values())
-    if lacking:
-        return _explain_shortfall(rounds, lacking)
+    missing = sum(rounds.choice.shortfall.values())
+    if missing:
+        return _explain_shortfall(rounds, missing)
     more = len(verdict.failed) - 1
     also = f" (and {count_noun(more, 'more finding')})" if more > 0 else ""
     return f"{verdict.failed[0].rstrip('.')}{also}; {_SEE_GATE}."
 
 
 def describe_counts(rounds: Rounds) -> str:
-    """Describes in a sentence how many exemplars were made for each pole, and how many others there are."""
+    """Describe in a sentence the number of exemplars for each pole, and the number of rejected and surplus ones."""
     plan = rounds.plan
     if plan.missing is None:
-        made = f"{plan.max_quota} for each pole of {count_noun(len(plan.model.traits), 'trait')}"
+        chosen = f"{plan.max_quota} for each pole of {count_noun(len(plan.model.traits), 'trait')}"
     else:
-        made = f"{sum(plan.quotas.values()):,} that had been lacking"
-    return f"{made}; {count_others(rounds.choice)}.{_name_unmade(min(filter(None, plan.quotas.values()), default=0))}"
+        chosen = f"{sum(plan.quotas.values()):,} that were missing"
+    return (
+        f"{chosen}; {count_others(rounds.choice)}.{_name_skipped(min(filter(None, plan.quotas.values()), default=0))}"
+    )
 
 
 def count_others(choice: Choice) -> str:
-    """Counts what was not chosen: “9 rejected, 87 surplus”."""
+    """Count the exemplars that were not chosen: “9 rejected, 87 surplus”."""
     counts = count_reasons(choice.rejected)
     spare = counts.pop("surplus", 0)
     return describe_others(sum(counts.values()), spare)
@@ -177,8 +179,8 @@ def count_others(choice: Choice) -> str:
 
 def pick_pairs(rows: Iterable[Mapping[str, Any]], trait: str) -> list[Mapping[Pole, str]]:
     """Pick the first texts of a trait, one of each pole side by side."""
-    own = [row for row in rows if row["trait"] == trait]
-    texts = ([row["text"] for row in own if row["pole"] == pole] for pole in POLES)
+    trait_rows = [row for row in rows if row["trait"] == trait]
+    texts = ([row["text"] for row in trait_rows if row["pole"] == pole] for pole in POLES)
     pairs: list[Mapping[Pole, str]] = [dict(zip(POLES, pair, strict=True)) for pair in zip(*texts, strict=False)]
     return pairs[:SHOWN_PAIRS]
 
@@ -189,12 +191,12 @@ def mark_rejected(row: Row) -> Row:
 
 
 def name_suite(suite: str) -> str:
-    """Names a suite of the gate in plain words; an author's has the name that the author gave it."""
+    """Return the readable name of a suite of the gate; an author's suite keeps its name."""
     return _SUITES.get(suite, suite)
 
 
 def describe_votes(votes: VoteCounts) -> str:
-    """Describes the judge's votes in one line: “openai/gpt-4.1-mini: 60 votes on 40 texts; 3 texts divided, …”."""
+    """Describe the judge's votes in one line: “openai/gpt-4.1-mini: 60 votes on 40 texts; 3 texts divided, …”."""
     return (
         f"{votes.judge}: {count_noun(votes.votes, 'vote')} on {count_noun(votes.texts, 'text')}; "
         f"{count_noun(votes.disagreements, 'text')} divided, {count_noun(votes.ties, 'vote')} for neither pole, "
@@ -202,43 +204,44 @@ def describe_votes(votes: VoteCounts) -> str:
     )
 
 
-def _name_unmade(fewest: int) -> str:
-    """Names the checks that so few texts at a pole are too few for; empty where all are made."""
-    unmade = [
-        *(["how well the poles are told apart"] if fewest < TOLD_FROM else []),
-        *(["variety, word order, likeness to the seeds"] if fewest < VARIETY_FROM else []),
+def _name_skipped(fewest: int) -> str:
+    """Name the checks that need more texts at a pole; empty if all are made."""
+    skipped = [
+        *(["how well the poles are separated"] if fewest < MIN_PROBE_TEXTS else []),
+        *(["variety, word order, likeness to the seeds"] if fewest < MIN_VARIETY_TEXTS else []),
     ]
-    return f" Not checked, for want of texts ({fewest} a pole): {', '.join(unmade)}." if unmade else ""
+    return f" Not checked, because there are too few texts ({fewest} a pole): {', '.join(skipped)}." if skipped else ""
 
 
 def _explain_hopeless(rounds: Rounds) -> str:
-    """Explains a first round of which nothing can be used by its most frequent reason, with two of its replies."""
+    """Explain a first round without a usable reply, by its most frequent reason, with two of the replies."""
     rejected = rounds.exemplars
     counts = count_reasons(rejected)
     reasons = ", ".join(f"{count:,} {name_reason(reason)}" for reason, count in counts.items())
     first = next(reason for reason in counts if reason in REPLY_REASONS)
-    told = (item.detail if item.text is None else item.text for item in rejected if item.reason == first)
-    quoted = [quote_reply(said) for said in dict.fromkeys(told)][:QUOTED]
+    replies = (item.detail if item.text is None else item.text for item in rejected if item.reason == first)
+    quoted = [quote_reply(reply) for reply in dict.fromkeys(replies)][:QUOTED]
     return (
         f"none of the {len(rejected):,} replies of the first round can be used ({reasons}), such as "
-        f"{' and '.join(quoted)}; no more was asked, since {REMEDIES[first]}. The replies are kept and not paid for "
-        f"again; to ask the same model anew, type 'exemplars prune --replies {rounds.plan.model.handle}' first."
+        f"{' and '.join(quoted)}; no more were requested, since {REMEDIES[first]}. The replies are kept and not "
+        "paid for again; to ask the same model again, type "
+        f"'exemplars prune --replies {rounds.plan.model.handle}' first."
     )
 
 
-def _explain_shortfall(rounds: Rounds, lacking: int) -> str:
+def _explain_shortfall(rounds: Rounds, missing: int) -> str:
     shortfall = rounds.choice.shortfall
-    wanted = sum(rounds.plan.quotas.values())
+    quota = sum(rounds.plan.quotas.values())
     after = count_noun(rounds.round_no, "round")
-    said = f"{lacking:,} of {count_noun(wanted, 'exemplar')} {'is' if lacking == 1 else 'are'} lacking after {after}"
+    finding = f"{missing:,} of {count_noun(quota, 'exemplar')} {'is' if missing == 1 else 'are'} lacking after {after}"
     others = [item for item in rounds.choice.rejected if shortfall[item.trait, item.pole]]
     counts = count_reasons(others)
     spare = counts.pop("surplus", 0)
     if not counts and spare:
-        return f"{said}; {spare:,} to spare there, but not in pairs: {REMEDIES['surplus']}."
+        return f"{finding}; {spare:,} surplus there, but not in pairs: {REMEDIES['surplus']}."
     if not counts:
-        return f"{said}, since nothing came back; see the log for what the provider said, and start again."
+        return f"{finding}, since nothing came back; see the provider's message in the log, and start again."
     reason, count = next(iter(counts.items()))
     unread = sum(count_votes([item.votes]).invalid > len(item.votes) / 2 for item in others if item.reason == reason)
     remedy = _FOR_UNREAD_VOTES if unread > count / 2 else REMEDIES[reason]
-    return f"{said}; {sum(counts.values()):,} rejected there, {count:,} of them as {name_reason(reason)}: {remedy}."
+    return f"{finding}; {sum(counts.values()):,} rejected there, {count:,} of them as {name_reason(reason)}: {remedy}."

@@ -160,7 +160,7 @@ def show_tried(job: Job, store: Path, page: Path) -> None:
         synth_model=job.level.synth_model,
         verdict=Verdict(True, (), (), (), {}),
         headline=f"A first look: {len(passed):,} of {texts} passed the rules",
-        made="A run asks for more texts, and chooses among them. Nothing is attached.",
+        summary="A run asks for more texts, and chooses among them. Nothing is attached.",
         notes=tuple(json.loads(verdict.read_bytes())["notes"]),
         kept=tuple(passed),
         rejected=tuple(rejected),
@@ -168,7 +168,7 @@ def show_tried(job: Job, store: Path, page: Path) -> None:
         details={row["id"]: row["detail"] or "" for row in rejected},
         first_look=True,
     )
-    console.print(f"{data.headline}. {data.made}")
+    console.print(f"{data.headline}. {data.summary}")
     for reason, count in reasons.most_common():
         console.print(f"  {count:,} × {name_reason(reason)}: {EXPLANATIONS[reason]}", markup=False)
     page.parent.mkdir(parents=True, exist_ok=True)

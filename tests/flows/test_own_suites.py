@@ -48,7 +48,7 @@ def test_rule_that_nearly_everything_breaks_ends_the_run_and_one_that_is_correct
 ) -> None:
     write_suite(workspace)
     with pytest.raises(
-        QuotaError, match=r"the rule “house: no text names .* rejected \d+ of \d+ texts that came to it, such as “"
+        QuotaError, match=r"the rule “house: no text names .* rejected \d+ of \d+ texts that it checked, such as “"
     ):
         workspace.run()
     [rejected] = workspace.list_sets()

@@ -248,7 +248,7 @@ def test_first_round_of_which_nothing_can_be_used_ends_the_run_and_is_not_paid_f
 
     assert "safety, positive (About safety): 0 of 2, 2 lacking after 1 round." in str(failure.value)
     assert "none of the 16 replies of the first round can be used (" in str(failure.value)
-    assert f"; no more was asked, since {REMEDIES['unreadable']}" in str(failure.value)
+    assert f"; no more were requested, since {REMEDIES['unreadable']}" in str(failure.value)
     assert {"unreadable"} == set(read_rejected(first)["reason"])
     # The subjects, and each text once more in words.
     assert 1 + 16 * 2 == asked == provider.calls.total()

@@ -195,7 +195,7 @@
     facts.id = String(row.id);
     // A first look keeps nothing, so no command finds its texts.
     if (removeCommand) facts["comes from"] = `exemplars show ${row.id} --run ${run}`;
-    if (removeCommand && row.reason === null) facts["remove"] = `${removeCommand} ${row.id}`;
+    if (removeCommand && row.reason === null) facts["remove with"] = `${removeCommand} ${row.id}`;
     for (const [name, value] of Object.entries(facts)) {
       const line = make("div");
       line.append(make("dt", "", name), " ", make("dd", "", value));

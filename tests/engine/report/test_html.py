@@ -54,7 +54,7 @@ def make_data(**changes: Any) -> ReportData:
         synth_model="embedded",
         verdict=VERDICT,
         headline="4 attached, with 1 warning",
-        made="2 for each pole of 1 trait.",
+        summary="2 for each pole of 1 trait.",
         failed=(),
         notes=("Two samples lie between the poles.",),
         counts=dict.fromkeys(((CLARITY.key, pole) for pole in POLES), (2, 2)),
@@ -84,7 +84,7 @@ def test_first_look_has_its_texts_first_and_no_gate() -> None:
         < said.index("It has less than half")
         < said.index("note")
     )
-    for other in ("Synthesis report", "The gate", "Kept of wanted", "told apart", "Eight count as", "exemplars remove"):
+    for other in ("Synthesis report", "The gate", "Kept of wanted", "separated", "Eight count as", "exemplars remove"):
         assert other not in said
 
 
@@ -122,7 +122,7 @@ def test_verdict_stands_first() -> None:
 
 def test_run_that_failed_says_that_nothing_was_attached_and_why_and_one_that_brought_nothing_renders() -> None:
     failed = make_data(
-        verdict=FAILED, headline="Nothing attached", made="", failed=("Clarity lacks 3.", "It doubles 1.")
+        verdict=FAILED, headline="Nothing attached", summary="", failed=("Clarity lacks 3.", "It doubles 1.")
     )
     text = read_text(render_report(replace(failed, counts={(CLARITY.key, "negative"): (5, 8)})))
     nothing: dict[str, Any] = dict.fromkeys(("kept", "rejected", "notes"), ())
@@ -138,7 +138,7 @@ def test_run_that_failed_says_that_nothing_was_attached_and_why_and_one_that_bro
 
 def test_hostile_texts_are_inert_wherever_they_stand() -> None:
     hostile = make_trait(name=HOSTILE, positive_label=HOSTILE)
-    said = dict.fromkeys(("headline", "made"), HOSTILE) | dict.fromkeys(("failed", "notes"), (HOSTILE,))
+    said = dict.fromkeys(("headline", "summary"), HOSTILE) | dict.fromkeys(("failed", "notes"), (HOSTILE,))
     page = render(
         **said,
         verdict=Verdict(False, (), (HOSTILE,), (ExpectationResult(HOSTILE, HOSTILE, False, HOSTILE, HOSTILE),), {}),

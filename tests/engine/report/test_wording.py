@@ -89,5 +89,5 @@ def test_first_round_of_which_nothing_can_be_used_quotes_two_replies(reason: Rea
     counts = "8 truncated" if reason == "truncated" else f"6 {name_reason(reason)}, 2 truncated"
 
     assert said.startswith(f"none of the 8 replies of the first round can be used ({counts}), such as “Sure! Text 0 ")
-    assert f" and “Sure! Text 1 of them”; no more was asked, since {REMEDIES[reason]}." in said
+    assert f" and “Sure! Text 1 of them”; no more were requested, since {REMEDIES[reason]}." in said
     assert "'exemplars prune --replies u22a8.test'" in said
