@@ -1,1 +1,1 @@
-"""The gate: suites as JSON, the project's own Expectation classes, and the verdict that fails closed."""
+"""The gate: suites as JSON, the project's Expectation classes, and a verdict that fails if anything goes wrong."""

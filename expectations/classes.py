@@ -1,4 +1,4 @@
-"""Defines the gate's own Expectations; importing this module registers them with Great Expectations."""
+"""Define the gate's Expectations; importing this module registers them with Great Expectations."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,22 +16,22 @@ from engine.text.near_duplicates import APART, find_pairs
 from engine.text.words import count_words, normalise
 
 Parameter = SuiteParameterDict[str, str]
-# In a set of fewer texts, human texts too may share an opening by chance (docs/decisions/005-duplicates.md).
+# Below this number of texts, human texts too may share an opening by chance (docs/decisions/005-duplicates.md).
 FEW_TEXTS = 20
 Figures = Mapping[str, float | None]
 
 
 class RowsExpectation(BatchExpectation):
-    """The base class of the expectations below: each gets the frame and returns the faults that it finds.
+    """Base class of the expectations below, which receive the frame and return its faults.
 
-    It asks for no metrics: it looks at the batch's frame itself, at several columns at once.
+    It requests no metrics, because it reads several columns of the batch's frame at once.
     """
 
     metric_dependencies = ()
     domain_keys: ClassVar[tuple[str, ...]] = ()
 
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        raise AssertionError("each expectation defines its own")
+        raise AssertionError("each expectation defines this method")
 
     def _validate(
         self, metrics: dict[str, Any], runtime_configuration: dict[str, Any] | None = None, execution_engine: Any = None
@@ -42,18 +42,18 @@ class RowsExpectation(BatchExpectation):
 
 
 class ExpectPoleCountsToEqual(RowsExpectation):
-    """Every one of ``traits`` has exactly ``wanted`` rows at each pole, and no other trait has any.
+    """Expect that each of ``traits`` has exactly ``wanted`` rows at each pole, and that no further trait has any.
 
-    ``wanted`` is one number, or one by trait and pole for a run that fills up.
+    ``wanted`` is one number or, for a run that fills up, a number by trait and pole.
     """
 
     traits: list[str] | Parameter
     wanted: int | dict[str, dict[str, int]] | Parameter
 
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        counts, wanted = _count_groups(frame), fields["wanted"]
+        counts, quota = _count_groups(frame), fields["wanted"]
         expected = {
-            f"{trait}/{pole}": wanted if isinstance(wanted, int) else wanted[trait][pole]
+            f"{trait}/{pole}": quota if isinstance(quota, int) else quota[trait][pole]
             for trait in fields["traits"]
             for pole in ("positive", "negative")
         }
@@ -63,7 +63,7 @@ class ExpectPoleCountsToEqual(RowsExpectation):
 
 
 class ExpectPoleShareToBeAtLeast(RowsExpectation):
-    """Each pole has at least ``min_share`` of a trait's samples, in [0, 1]; those between the poles do not count."""
+    """Expect that each pole has at least ``min_share`` of a trait's samples, in [0, 1], not counting those between."""
 
     min_share: float
 
@@ -80,11 +80,11 @@ class ExpectPoleShareToBeAtLeast(RowsExpectation):
 
 
 class ExpectNoNearDuplicates(RowsExpectation):
-    """No two texts have a Jaccard index of ``min_jaccard`` or more (character 5-grams of the normal form).
+    """Expect that no two texts have a Jaccard index of ``min_jaccard`` or more (character 5-grams, normal form).
 
-    ``members`` says which pairs count: ``new`` for those with a row of this run, across traits; ``old`` for those
-    without, within one trait (an authored line may label several). A frame with a column ``near`` has been searched:
-    there is the text that a row is near to, by ``similarity``. Any other is a run's own rows, and is searched here.
+    ``members`` selects pairs: ``new`` for pairs with a row of this run, across traits; ``old`` for pairs without one,
+    within one trait (an authored line may label several). If the frame has a column ``near``, it has been searched:
+    the column has the similar text, and ``similarity`` the index. If not, it has a run's rows, and is searched here.
     """
 
     members: str
@@ -97,22 +97,22 @@ class ExpectNoNearDuplicates(RowsExpectation):
             rows = frame[
                 frame["near"].notna() & ((frame["origin"] == "run") == is_new) & (frame["similarity"] >= least)
             ]
-            # Old pairs are of one trait each.
+            # Each old pair belongs to one trait.
             rows = rows if is_new else rows.sort_values("trait", kind="stable", key=lambda traits: traits.astype(str))
             near = list(zip(rows["text"], rows["near"], rows["similarity"].tolist(), strict=True))
         else:
             texts = list(map(str, frame["text"]))
-            # With so many bands one pair in forty million is missed at .7, and four in a thousand at .5.
-            found = find_pairs(texts, replace(APART, jaccard=least))
-            near = [(texts[number], match.text, match.similarity) for number, match in found]
+            # With the bands of ``APART``, one pair in forty million is missed at .7, and four in a thousand at .5.
+            matches = find_pairs(texts, replace(APART, jaccard=least))
+            near = [(texts[number], match.text, match.similarity) for number, match in matches]
         return {"pairs": len(near)}, [f"{share:.2f}: {one[:80]!r} and {other[:80]!r}" for one, other, share in near]
 
 
 class ExpectTextsToBeApart(RowsExpectation):
-    """No text of one ``side`` (``train`` or ``eval``) overlaps with one of the other (``engine.asking.held_out``).
+    """Expect that no text of the ``side`` ``train`` overlaps with one of ``eval`` (``engine.asking.held_out``).
 
-    ``members`` says which pairs count: ``new`` for those with a row of this run, ``old`` for those without. The column
-    ``overlap`` says what each row shares with the other side.
+    ``members`` selects pairs: ``new`` for pairs with a row of this run, ``old`` for pairs without one. The column
+    ``overlap`` describes the text that each row shares with the opposite side.
     """
 
     members: str
@@ -124,7 +124,7 @@ class ExpectTextsToBeApart(RowsExpectation):
 
 
 class ExpectSubjectsToBeApart(RowsExpectation):
-    """No subject is on both sides (``train`` and ``eval``), and every row of this run names its subject.
+    """Expect that no subject is on both sides (``train`` and ``eval``), and that every row of this run has a subject.
 
     ``members`` is ``new`` or ``old`` as in ``ExpectTextsToBeApart``. Only authored rows have no subject.
     """
@@ -132,12 +132,12 @@ class ExpectSubjectsToBeApart(RowsExpectation):
     members: str
 
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        own, is_new = frame["origin"] == "run", fields["members"] == "new"
-        rows = frame if is_new else frame[~own]
-        groups = [rows[rows["side"] == side] for side in ("train", "eval")] + ([rows[own]] if is_new else [])
+        is_from_run, is_new = frame["origin"] == "run", fields["members"] == "new"
+        rows = frame if is_new else frame[~is_from_run]
+        groups = [rows[rows["side"] == side] for side in ("train", "eval")] + ([rows[is_from_run]] if is_new else [])
         subjects = [{normalise(str(item)) for item in group["subject"].unique()} for group in groups]
         shared = set.intersection(*subjects) - {""}
-        nameless = sum(not normalise(str(item)) for item in frame.loc[own, "subject"])
+        nameless = sum(not normalise(str(item)) for item in frame.loc[is_from_run, "subject"])
         faults = [f"{subject!r} is a subject on both sides" for subject in sorted(shared)]
         if is_new and nameless:
             faults.append(f"{count_noun(nameless, 'row')} of this run without a subject")
@@ -145,7 +145,7 @@ class ExpectSubjectsToBeApart(RowsExpectation):
 
 
 class ExpectLengthsNotToTellPolesApart(RowsExpectation):
-    """For every trait the number of words alone tells the poles apart with an AUC of at most ``max_auc``."""
+    """Expect that for every trait the number of words alone separates the poles with an AUC of at most ``max_auc``."""
 
     max_auc: float
 
@@ -162,12 +162,12 @@ class ExpectLengthsNotToTellPolesApart(RowsExpectation):
 
 
 class ExpectVarietyToBeAtLeast(RowsExpectation):
-    """The diversity figures of every trait and pole that has rows are within the limits; a figure of None passes.
+    """Expect that the diversity figures of every trait and pole with rows are within the limits; None passes.
 
-    ``figures`` are those of ``engine.choosing.diversity.Diversity`` by ``trait/pole``. They are passed to the gate,
-    since the rows have no vectors. The limits lie between the figures of human texts and those of sets with a planted
-    mode collapse (docs/decisions/005-duplicates.md). ``max_shared_openings_of_few`` replaces ``max_shared_openings``
-    for groups of fewer than 20 texts.
+    ``figures`` are the fields of ``engine.domain.verdict.Diversity`` by ``trait/pole``. The gate receives them as a
+    parameter, because rows have no vectors. The limits lie between the figures of human texts and of sets with a
+    planted mode collapse (docs/decisions/005-duplicates.md). For groups of fewer than 20 texts,
+    ``max_shared_openings_of_few`` replaces ``max_shared_openings``.
     """
 
     figures: dict[str, dict[str, Any]] | Parameter
@@ -184,10 +184,10 @@ class ExpectVarietyToBeAtLeast(RowsExpectation):
 
 
 class ExpectTextsToBeCoherent(RowsExpectation):
-    """The texts of every trait and pole read as texts, and as texts of their seeds' kind; a figure of None passes.
+    """Expect that the texts of every trait and pole read as sentences, and resemble their seeds; None passes.
 
-    ``figures`` are as in ``ExpectVarietyToBeAtLeast``. The limits lie between the figures of human texts and those of
-    shuffled words and of texts of another kind (docs/decisions/005-duplicates.md).
+    ``figures`` are as in ``ExpectVarietyToBeAtLeast``. The limits lie between the figures of human texts and the
+    figures of shuffled words and of texts of another kind (docs/decisions/005-duplicates.md).
     """
 
     figures: dict[str, dict[str, Any]] | Parameter
@@ -197,10 +197,10 @@ class ExpectTextsToBeCoherent(RowsExpectation):
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         groups = _count_groups(frame)
         faults = []
-        for group, found in fields["figures"].items():
+        for group, figures in fields["figures"].items():
             if group not in groups:
                 continue
-            order, likeness = found.get("word_order"), found.get("seed_likeness")
+            order, likeness = figures.get("word_order"), figures.get("seed_likeness")
             if order is not None and order < fields["min_word_order"]:
                 faults.append(f"{group}: the order of the words says next to nothing ({order:.2f})")
             if likeness is not None and likeness < fields["min_seed_likeness"]:

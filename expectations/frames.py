@@ -1,4 +1,4 @@
-"""The frames that the gate reads, in which stored rows stand without their texts: a model may have a million."""
+"""Build the frames that the gate reads. Stored rows come without their texts, because a model may have a million."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,20 +13,20 @@ from engine.store.index.samples import StoredSamples, as_stored
 from engine.store.index.search import find_nearest, match_stored, share_runs
 from engine.text.near_duplicates import APART, NEAR, Match, NearTexts, choose_nearest, find_pairs
 
-# Stands for the text of a stored row that nothing is to be said of.
+# Replaces the text of a stored row without a finding.
 STORED_TEXT = "(in the store)"
 
 _WHOLE = pa.schema([("trait", pa.string()), ("text", pa.string()), ("quality", pa.float64()), ("origin", pa.string())])
 _SIDES = pa.schema([(name, pa.string()) for name in ("text", "subject", "side", "origin")])
-# A row's text, and the other text that it is near to.
+# A row's text, and the match with a similar text.
 _Near = tuple[str, Match]
 
 
 def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
-    """Makes a frame of all samples that the model would have: ``trait``, ``text``, ``quality`` and ``origin``.
+    """Return a frame of all samples that the model would have: ``trait``, ``text``, ``quality`` and ``origin``.
 
-    ``origin`` is ``authored``, ``attached`` or ``run``. ``near`` is the text that a row is a near duplicate of, or
-    null, and ``similarity`` their Jaccard index. Of attached rows only those have their text that are one; the others
+    ``origin`` is ``authored``, ``attached`` or ``run``. ``near`` is the text that the row nearly duplicates, or null,
+    and ``similarity`` their Jaccard index. Attached rows that nearly duplicate a text have their text; all further ones
     have ``STORED_TEXT``.
     """
     attached, seeds = as_stored(model.attached), model.seeds
@@ -54,11 +54,11 @@ def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -> pd.DataFrame | None:
-    """Makes a frame of the texts of both pools; returns None for a training run if nothing is held out.
+    """Return a frame of the texts of both pools; None for a training run if nothing is held out.
 
     Columns: ``text``; ``subject``, empty if there is no scenario; ``side``, the pool of the text (``train`` or
-    ``eval``); ``origin``, which is ``authored``, ``attached`` or ``run``; ``overlap``, what a row shares with the other
-    side, or null. Of attached rows only those that share something have their text, the others ``STORED_TEXT``.
+    ``eval``); ``origin``: ``authored``, ``attached`` or ``run``; ``overlap``, the text shared with the opposite side,
+    or null. Attached rows with an overlap have their text, all further attached rows have ``STORED_TEXT``.
     """
     side = choose_pool(synth_type)
     if side == "train" and not model.held_out:
@@ -90,54 +90,54 @@ def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -
 
 
 def _find_new(texts: Sequence[str], authored: Sequence[str], attached: StoredSamples) -> dict[int, _Near]:
-    """Finds the new texts that are near to an authored, an attached or an earlier new one, whatever their traits."""
+    """Find new texts that are similar to an authored, attached or earlier new text, across all traits."""
     seen, stored = NearTexts(), find_nearest(texts, attached.texts)
     for text in authored:
         seen.add(text)
-    found = {}
+    matches = {}
     for number, text in enumerate(texts):
         if match := choose_nearest(seen.find(text), stored.get(text)):
-            found[number] = text, match
+            matches[number] = text, match
         seen.add(text)
-    return found
+    return matches
 
 
 def _find_old(authored: Sequence[Seed], attached: StoredSamples) -> dict[int, _Near]:
-    """Finds the authored and attached texts that are near to an earlier one of their trait, by their position.
+    """Find authored and attached texts that are similar to an earlier text of their trait, by position.
 
-    Authored texts come first. Attached ones are held against those alone: the gate of each set has held it against the
-    sets before it.
+    Authored texts come first. Attached texts are compared only with authored ones: the gate compared each set with the
+    sets before it when it was attached.
     """
-    found: dict[int, _Near] = {}
+    matches: dict[int, _Near] = {}
     traits: dict[str, list[int]] = {}
     for number, seed in enumerate(authored):
         traits.setdefault(seed.trait, []).append(number)
     for numbers in traits.values():
         for place, match in find_pairs(authored[number].text for number in numbers):
-            found[numbers[place]] = authored[numbers[place]].text, match
+            matches[numbers[place]] = authored[numbers[place]].text, match
     for item in match_stored([seed.text for seed in authored], attached.texts, NEAR):
         seed, place = authored[item.query], len(authored) + item.row
-        is_nearer = place not in found or item.similarity > found[place][1].similarity
+        is_nearer = place not in matches or item.similarity > matches[place][1].similarity
         if is_nearer and attached.columns["trait"][item.row].as_py() == seed.trait:
-            found[place] = item.text, Match(seed.text, item.similarity)
-    return found
+            matches[place] = item.text, Match(seed.text, item.similarity)
+    return matches
 
 
 def _find_old_overlaps(authored: Sequence[str], held_out: StoredSamples) -> dict[int, _Near]:
-    """Finds the held-out texts that overlap with an authored one: text and overlap by their position.
+    """Find held-out texts that overlap with an authored one: text and overlap by position.
 
-    The gate of each set has held it against those of the other pool.
+    The gate compared each set with the sets of the opposite pool when it was attached.
     """
     unique = list(dict.fromkeys(authored))
     runs: dict[int, tuple[str, dict[tuple[str, ...], str]]] = {}
     for shared in share_runs(unique, held_out.texts):
-        own = runs.setdefault(shared.row, (shared.text, {}))[1]
-        own |= dict.fromkeys(shared.runs, unique[shared.query])
-    found = {row: (text, Match(others[min(others)], 0.0)) for row, (text, others) in runs.items()}
+        sources = runs.setdefault(shared.row, (shared.text, {}))[1]
+        sources |= dict.fromkeys(shared.runs, unique[shared.query])
+    overlaps = {row: (text, Match(sources[min(sources)], 0.0)) for row, (text, sources) in runs.items()}
     for item in match_stored(unique, held_out.texts, APART):
-        if item.row not in found or item.similarity > found[item.row][1].similarity:
-            found[item.row] = item.text, Match(unique[item.query], item.similarity)
-    return found
+        if item.row not in overlaps or item.similarity > overlaps[item.row][1].similarity:
+            overlaps[item.row] = item.text, Match(unique[item.query], item.similarity)
+    return overlaps
 
 
 def _join(
@@ -146,7 +146,7 @@ def _join(
     stored: Mapping[str, Sequence[str] | pa.ChunkedArray],
     run: Sequence[Row],
 ) -> pd.DataFrame:
-    """Joins the rows in memory, of authors and of a run, and columns of the store; each different text is held once."""
+    """Join the rows of authors and of a run with columns of the store; each distinct text is in memory once."""
     parts = [
         pa.Table.from_pylist([*authored], schema),
         pa.table(dict(stored), schema),
@@ -157,5 +157,5 @@ def _join(
 
 
 def _spread(texts: Mapping[int, str], rows: int) -> list[str]:
-    """Puts texts at their positions among so many rows, and ``STORED_TEXT`` at the others."""
+    """Return a list of ``rows`` texts: the given ones at their positions, and ``STORED_TEXT`` elsewhere."""
     return [texts.get(number, STORED_TEXT) for number in range(rows)]

@@ -1,4 +1,4 @@
-"""Runs the gate: Great Expectations suites over what would be attached. The gate fails if anything goes wrong."""
+"""Run the gate: Great Expectations suites over the samples to attach. The gate fails if anything goes wrong."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-# Great Expectations imports it. While it is half loaded, SQLAlchemy's `bindparam` raises on every thread.
+# Imported first, because SQLAlchemy's `bindparam` raises on all threads while Great Expectations imports it.
 import sqlalchemy.orm  # noqa: F401
 
 from engine.asking.held_out import restrict_to_pool
@@ -31,17 +31,18 @@ from expectations.results import Outcome, join_outcomes, read_outcome
 
 FOLDER = Path(__file__).parent
 RUN_SUITE, WHOLE_SUITE, HELD_OUT_SUITE = GATE_SUITES
-# The plan does not depend on the author's suites, so what a second start asks for is what was kept.
+# The plan does not depend on the author's suites, so a second start requests the same texts, which are stored already.
 OWN_REMEDY = (
-    "The same start makes the same texts: say it in the brief of model.yaml, set another EXEMPLARS_SEED, or change the "
-    "suite: no text that has come is asked for again."
+    "A repeated start gets the same texts, because received replies are not requested again: say it in the brief of "
+    "model.yaml, set another EXEMPLARS_SEED, or change the suite."
 )
 _PER_THREAD = threading.local()
 
 
 def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> Callable[[], Verdict]:
-    """Prepares the gate's check of the run's rows and of all in the store; calling the result runs it, here
-    or in another process. ``model`` has the samples that are attached and held out now, not when the run was planned.
+    """Return a function that runs the gate over the run's rows and all stored samples, here or in another process.
+
+    ``model`` has the samples that are attached and held out now, not when the run was planned.
     """
     return partial(
         check_model,
@@ -78,19 +79,19 @@ def check_frames(
     folder: Path = FOLDER,
     pattern_seconds: float = 60.0,
 ) -> Verdict:
-    """Checks a run's rows, and all samples that the model would have with them.
+    """Check a run's rows, and all samples that the model would have with them.
 
     Args:
-        frames: by the gate's suite that each is held against: ``run`` has the run's rows with the columns of
-            ``samples.parquet``; ``whole`` and, where anything is held out, ``held_out`` are those of ``frames``.
-        own_suites: the author's suites, each of which checks the run's rows.
+        frames: by the name of the suite that checks them: ``run`` has the run's rows with the columns of
+            ``samples.parquet``; ``whole`` and, if anything is held out, ``held_out`` come from ``frames.py``.
+        own_suites: the author's suites; each checks the run's rows.
         pattern_seconds: the processor time for the patterns of an author's suite.
     """
     outcomes = [run_suite(folder / f"{suite}.json", frame, parameters) for suite, frame in frames.items()]
     for own in own_suites:
         if endless := find_endless_pattern(own, frames[RUN_SUITE], pattern_seconds):
-            said = f"The suite {own.name!r} was not held against the texts: {endless} {OWN_REMEDY}"
-            outcomes.append(Outcome(own.name, (), (said,), {}))
+            message = f"The suite {own.name!r} was not run on the texts: {endless} {OWN_REMEDY}"
+            outcomes.append(Outcome(own.name, (), (message,), {}))
         else:
             outcomes.append(run_suite(own, frames[RUN_SUITE], parameters))
     return join_outcomes(outcomes)
@@ -99,13 +100,15 @@ def check_frames(
 def make_parameters(
     traits: Sequence[str], wanted: int | Mapping[str, Mapping[str, int]], run_id: str, variety: Sequence[PoleDiversity]
 ) -> dict[str, Any]:
-    """Makes the parameters that suites may name as ``{"$PARAMETER": name}``.
+    """Return the parameters that suites may name as ``{"$PARAMETER": name}``.
 
     Args:
         wanted: the quota of each trait and pole, or the quotas by trait and pole.
         variety: the diversity figures of the run's rows, for every trait and pole.
     """
-    rows = 2 * wanted * len(traits) if isinstance(wanted, int) else sum(sum(its.values()) for its in wanted.values())
+    rows = (
+        2 * wanted * len(traits) if isinstance(wanted, int) else sum(sum(poles.values()) for poles in wanted.values())
+    )
     return {
         "traits": list(traits),
         "wanted": wanted,
@@ -119,11 +122,11 @@ def make_parameters(
 def run_suite(
     suite: Path | OwnSuite, frame: pd.DataFrame, parameters: Mapping[str, Any], result_format: str = "SUMMARY"
 ) -> Outcome:
-    """Runs a suite over one frame, one of the gate's own by its file; the results are in the file's order.
+    """Run a suite over one frame; the results are in the suite's order. A path names a suite of the gate.
 
-    Anything that keeps an expectation from being checked is a failure, never a pass: a file that is not a suite or has
-    no expectations, an expectation that GX does not know (GX logs that and drops it), one that raises, or too few
-    results.
+    Everything that prevents the check of an expectation is a failure, never a pass: a file that is not a suite or has
+    no expectations, an expectation that GX does not know (GX logs that and drops it), an expectation that raises, or
+    too few results.
     """
     name, remedy = (suite.name, OWN_REMEDY) if isinstance(suite, OwnSuite) else (suite.stem, "")
     try:
@@ -134,7 +137,7 @@ def run_suite(
             raise ValueError("it names no expectations")
         result, unknown = _validate(spec, frame, parameters, result_format)
         return read_outcome(name, len(spec["expectations"]), result, unknown, remedy)
-    except Exception as error:  # whatever goes wrong here, the gate has not passed
+    except Exception as error:  # after any error here, the gate has not passed
         return Outcome(name, (), (f"The suite {name!r} could not be run: {type(error).__name__}: {error}",), {})
 
 
@@ -150,7 +153,7 @@ def _validate(
         for item in spec["expectations"]
         if item["type"] not in known
     ]
-    # GX returns results in an order of its own.
+    # GX returns results in another order.
     numbered = [
         {**item, "meta": {**(item.get("meta") or {}), "position": position}}
         for position, item in enumerate(spec["expectations"], start=1)
@@ -162,19 +165,19 @@ def _validate(
         .get_batch({"dataframe": frame})
         .validate(suite, result_format=result_format, expectation_parameters=used)
     )
-    found: dict[str, Any] = result.to_json_dict()
-    # GX's other metadata say when it saw the frame and where in memory: the same rows must give the same verdict, byte
-    # for byte.
-    found["meta"] = {"great_expectations_version": found["meta"]["great_expectations_version"]}
-    found["results"].sort(key=lambda item: item["expectation_config"]["meta"]["position"])
-    return found, unknown
+    document: dict[str, Any] = result.to_json_dict()
+    # GX's further metadata contain the time and the frame's memory address: the same rows must give the same verdict,
+    # byte for byte.
+    document["meta"] = {"great_expectations_version": document["meta"]["great_expectations_version"]}
+    document["results"].sort(key=lambda item: item["expectation_config"]["meta"]["position"])
+    return document, unknown
 
 
 def _find_batches(gx: Any) -> Any:
-    """Returns this thread's own batch definition.
+    """Return this thread's batch definition.
 
-    A shared one validates the wrong frame (docs/decisions/000-measured.md). It is kept, since making one takes a fifth
-    of the time of a run's gate.
+    A shared one validates the wrong frame (docs/decisions/000-measured.md). It is cached, because creating it takes a
+    fifth of the time of a run's gate.
     """
     if not hasattr(_PER_THREAD, "batches"):
         context = gx.get_context(mode="ephemeral")
@@ -186,9 +189,9 @@ def _find_batches(gx: Any) -> Any:
 
 @cache
 def import_gx() -> Any:
-    """Imports Great Expectations and registers our expectations; in a function, since it takes 1.7 CPU-seconds.
+    """Import Great Expectations and register our expectations; a function, because this takes 1.7 CPU-seconds.
 
-    Modules that no suite of ours uses are left for later: they take .8 CPU-seconds and 80 MB more.
+    Modules that our suites do not use are imported when they are used: they take .8 CPU-seconds and 80 MB more.
     """
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     logging.getLogger("great_expectations").setLevel(logging.WARNING)

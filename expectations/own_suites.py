@@ -1,8 +1,8 @@
-"""Holds an author's rules of rows against the candidates of a round, and tries all that authors expect beforehand.
+"""Check the candidates of a round with the author's rules for rows, and try the author's suites before a run.
 
-Great Expectations logs and drops an expectation that it does not know, and a suite that got shorter passes; arguments
-and columns that are wrong show only when rows are there. So before a run pays for anything each suite is held against a
-few made-up rows.
+Great Expectations logs and drops an expectation that it does not know, and the shortened suite passes; wrong arguments
+and columns raise only when there are rows. So before a run pays for anything, each suite is run on a few artificial
+rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ from expectations.gate import OWN_REMEDY, import_gx, make_parameters, run_suite
 from expectations.patterns import find_endless_pattern
 
 PATTERN_SECONDS = 60.0
-# A candidate has no run and no moment as yet, and no rule of rows may name these columns.
+# A candidate has no run and no time yet; rules for rows may not name these columns.
 NO_RUN, NO_MOMENT = "", datetime(1970, 1, 1, tzinfo=UTC)
 TRIAL_SECONDS = 5.0
-# So much of what Great Expectations says is quoted.
+# The quoted length of a message of Great Expectations.
 MOST_CHARS = 400
 TRIAL_TRAIT, TRIAL_RUN = "clarity", "11111111-1111-1111-1111-111111111111"
 TRIAL_TEXTS = (
@@ -46,13 +46,13 @@ TRIAL_PARAMETERS = make_parameters([TRIAL_TRAIT], len(TRIAL_TEXTS) // 2, TRIAL_R
 
 
 def check_own_suites(suites: Sequence[OwnSuite], seconds: float = TRIAL_SECONDS) -> None:
-    """Checks that suites can be held against a run's rows; loads Great Expectations if there are any.
+    """Check that suites can be run on a run's rows; load Great Expectations if there are any.
 
     Args:
-        seconds: of the processor, that the patterns of a suite have for the made-up rows.
+        seconds: the processor time for the patterns of a suite on the artificial rows.
 
     Raises:
-        DefinitionError: some cannot; the error carries all mistakes.
+        DefinitionError: a suite cannot be run; the error carries all mistakes.
     """
     problems = [problem for suite in suites for problem in _find_suite_mistakes(suite, seconds)]
     if problems:
@@ -60,16 +60,18 @@ def check_own_suites(suites: Sequence[OwnSuite], seconds: float = TRIAL_SECONDS)
 
 
 def make_own_rules(plan: Plan, run_in_worker: Executor) -> OwnRules:
-    """Makes what holds candidates against the rules of a plan's model; it raises as ``find_broken``."""
-    rows = ((suite, list(filter(is_row_rule, suite.expectations))) for suite in plan.model.own_suites)
-    rules = tuple(suite.restrict(its) for suite, its in rows if its)
+    """Return a function that rejects candidates by the rules of a plan's model; it raises as ``find_broken``."""
+    row_rules = ((suite, list(filter(is_row_rule, suite.expectations))) for suite in plan.model.own_suites)
+    rules = tuple(suite.restrict(expectations) for suite, expectations in row_rules if expectations)
     stamp = RunStamp(NO_RUN, plan.model.handle, plan.synth_type, plan.level.effort, NO_MOMENT)
 
     async def reject_broken(exemplars: Sequence[Exemplar]) -> list[Exemplar]:
-        held = [item for item in exemplars if item.is_accepted]
-        broken = await run_in_worker(partial(find_broken, rules, held, stamp)) if rules and held else {}
+        accepted = [item for item in exemplars if item.is_accepted]
+        broken = await run_in_worker(partial(find_broken, rules, accepted, stamp)) if rules and accepted else {}
         rejected = {
-            item.key: replace(item, reason="own_rule", detail=broken[item.key]) for item in held if item.key in broken
+            item.key: replace(item, reason="own_rule", detail=broken[item.key])
+            for item in accepted
+            if item.key in broken
         }
         return [rejected.get(item.key, item) for item in exemplars]
 
@@ -79,11 +81,11 @@ def make_own_rules(plan: Plan, run_in_worker: Executor) -> OwnRules:
 def find_broken(
     rules: Sequence[OwnSuite], candidates: Sequence[Exemplar], stamp: RunStamp, seconds: float = PATTERN_SECONDS
 ) -> dict[str, str]:
-    """Finds the first rule that each candidate breaks, in the order of the suites: suite, clause and type.
+    """Return the first rule that each candidate breaks, in the order of the suites: suite, clause and type.
 
     Args:
-        rules: suites that have nothing but rules of rows.
-        seconds: of the processor, that the patterns of a suite have.
+        rules: suites with only rules for rows.
+        seconds: the processor time for the patterns of a suite.
 
     Raises:
         InputError: a rule cannot be run.
@@ -92,7 +94,7 @@ def find_broken(
     broken: dict[str, str] = {}
     for suite in rules:
         if endless := find_endless_pattern(suite, frame, seconds):
-            raise InputError(f"The suite {suite.name!r} was not held against the candidates: {endless} {OWN_REMEDY}")
+            raise InputError(f"The suite {suite.name!r} was not run on the candidates: {endless} {OWN_REMEDY}")
         outcome = run_suite(suite, frame, {}, result_format="COMPLETE")
         if outcome.broken:
             raise InputError(f"{' '.join(outcome.broken)} {OWN_REMEDY}")
@@ -104,7 +106,7 @@ def find_broken(
     return broken
 
 
-# A backfill's runs share the catalogue's suites.
+# Cached, because a backfill's runs share the catalogue's suites.
 @lru_cache(maxsize=256)
 def _find_suite_mistakes(suite: OwnSuite, seconds: float) -> tuple[Problem, ...]:
     import_gx()
@@ -113,25 +115,25 @@ def _find_suite_mistakes(suite: OwnSuite, seconds: float) -> tuple[Problem, ...]
     rows, known = _make_trial_rows(), sorted(list_registered_expectation_implementations())
     if endless := find_endless_pattern(suite, rows, seconds):
         return (endless,)
-    tried = (_try_out(suite, number, item, known, rows) for number, item in enumerate(suite.expectations))
-    return tuple(filter(None, tried))
+    problems = (_try_out(suite, number, item, known, rows) for number, item in enumerate(suite.expectations))
+    return tuple(filter(None, problems))
 
 
 def _try_out(
     suite: OwnSuite, number: int, item: Mapping[str, Any], known: Sequence[str], rows: pd.DataFrame
 ) -> Problem | None:
-    """Holds an expectation against the rows; says what goes wrong, other than that it is not met."""
-    at, kind = f"expectations.{number}", item["type"]
+    """Run an expectation on the rows; return the problem if it cannot be checked. It may fail."""
+    path, kind = f"expectations.{number}", item["type"]
     if kind not in known:
         allowed = "an expectation that Great Expectations knows, or one of the gate's own"
-        return Problem(suite.place, None, f"{at}.type", repr(kind), allowed, find_near_spelling(kind, known))
+        return Problem(suite.place, None, f"{path}.type", repr(kind), allowed, find_near_spelling(kind, known))
     outcome = run_suite(suite.restrict([item]), rows, TRIAL_PARAMETERS)
     if not outcome.broken:
         return None
     message = " ".join((outcome.results[0].observed if outcome.results else outcome.broken[0]).split())
-    found = f"one that raised on rows made for trial ({message[:MOST_CHARS]})"
-    allowed = f"arguments of {kind} with which it can be held against the rows of a run, as in samples.parquet"
-    return Problem(suite.place, None, at, found, allowed)
+    error = f"one that raised on rows made for trial ({message[:MOST_CHARS]})"
+    allowed = f"arguments of {kind} that work on the rows of a run, as in samples.parquet"
+    return Problem(suite.place, None, path, error, allowed)
 
 
 def _make_trial_rows() -> pd.DataFrame:

@@ -1,7 +1,7 @@
-"""Tries the patterns of an author's suite before Great Expectations does, in a process that the system ends in time.
+"""Try the patterns of an author's suite before Great Expectations does, in a process with a time limit.
 
-Python's patterns go back and try again, some without an end, and hold Python's lock meanwhile: nothing in the same
-process could end them. What comes to its end there comes to its end here too, since both take the same steps.
+Python's regular expressions backtrack, some endlessly, and hold Python's lock while they do: nothing in the same
+process could end them. A pattern that ends in the trial ends in the gate too, because both take the same steps.
 """
 
 import json
@@ -16,8 +16,8 @@ from engine.definitions.mistakes import format_value
 from engine.domain.model import OwnSuite
 from engine.errors import Problem
 
-# The process has its seconds of the processor, however busy the machine is. An error of a pattern is for Great
-# Expectations to tell.
+# The limit is processor time, so it does not depend on the machine's load. Great Expectations reports the errors of
+# patterns.
 PROGRAM = """
 import json, re, signal, sys, warnings
 warnings.simplefilter("ignore")
@@ -35,38 +35,39 @@ for number, (column, pattern) in enumerate(patterns):
 
 
 def find_endless_pattern(suite: OwnSuite, frame: pd.DataFrame, seconds: float) -> Problem | None:
-    """Finds the pattern at which a suite does not come to its end over a frame; None if it does.
+    """Return the first pattern of a suite that does not end on a frame; None if all end.
 
     Args:
-        seconds: of the processor, that all patterns of the suite have together.
+        seconds: the processor time for all patterns of the suite together.
     """
-    patterns = [found for found in _list_patterns(suite) if found[1] in frame]
+    patterns = [item for item in _list_patterns(suite) if item[1] in frame]
     if not patterns:
         return None
-    # As Great Expectations matches: what is no text, as the text that pandas makes of it.
+    # Great Expectations also matches values that are not texts, in the form that pandas gives them.
     texts = {column: frame[column].dropna().astype(str).unique().tolist() for _, column, _ in patterns}
-    work = json.dumps([seconds, texts, [found[1:] for found in patterns]])
-    ended = subprocess.run(
+    work = json.dumps([seconds, texts, [item[1:] for item in patterns]])
+    process = subprocess.run(
         [sys.executable, "-ISc", PROGRAM], input=work, capture_output=True, encoding="utf-8", check=False
     )
-    if ended.returncode == 0:
+    if process.returncode == 0:
         return None
-    place, _, pattern = patterns[int((ended.stdout.split() or ["0"])[-1])]
+    path, _, pattern = patterns[int((process.stdout.split() or ["0"])[-1])]
     why = f"was not done with the texts after {seconds:g} s"
-    if ended.returncode != -signal.SIGPROF:
-        why = f"ended the process that tried it ({ended.returncode}: {ended.stderr[-200:].strip()})"
-    found = f"{format_value(pattern)}, which {why}"
-    return Problem(suite.place, None, place, found, "a pattern with no repetition inside a repetition, such as (a+)+")
+    if process.returncode != -signal.SIGPROF:
+        why = f"ended the process that tried it ({process.returncode}: {process.stderr[-200:].strip()})"
+    value = f"{format_value(pattern)}, which {why}"
+    return Problem(suite.place, None, path, value, "a pattern with no repetition inside a repetition, such as (a+)+")
 
 
 def _list_patterns(suite: OwnSuite) -> Iterator[tuple[str, str, str]]:
     for number, item in enumerate(suite.expectations):
-        arguments, at = item["kwargs"], f"expectations.{number}.kwargs"
-        listed = arguments.get("regex_list")
-        given = {f"{at}.regex": arguments.get("regex")}
-        given |= {
-            f"{at}.regex_list.{place}": its for place, its in enumerate(listed if isinstance(listed, list) else ())
+        arguments, path = item["kwargs"], f"expectations.{number}.kwargs"
+        regex_list = arguments.get("regex_list")
+        patterns = {f"{path}.regex": arguments.get("regex")}
+        patterns |= {
+            f"{path}.regex_list.{index}": pattern
+            for index, pattern in enumerate(regex_list if isinstance(regex_list, list) else ())
         }
-        for place, pattern in given.items():
+        for pattern_path, pattern in patterns.items():
             if isinstance(pattern, str):
-                yield place, str(arguments.get("column")), pattern
+                yield pattern_path, str(arguments.get("column")), pattern

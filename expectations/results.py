@@ -1,4 +1,4 @@
-"""Reads what Great Expectations has found of a suite as results of the gate, and joins them into its verdict."""
+"""Read the results of Great Expectations as results of the gate, and join them into its verdict."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,15 +8,15 @@ from typing import Any
 from engine.domain.verdict import GATE_SUITES, ExpectationResult, Verdict
 from engine.text.formatting import shorten
 
-# So many values that are not as expected are quoted, each so far.
+# The number of unexpected values that are quoted, and the quoted length of each.
 QUOTED, QUOTED_CHARS = 2, 80
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One suite's results, GX's own result, and sentences on what is ``broken`` about the suite itself.
+    """One suite's results, GX's raw result, and in ``broken`` sentences on faults of the suite itself.
 
-    Of an expectation that raised the result has the message as what was observed.
+    The result of an expectation that raised has the error message as its observed value.
     """
 
     suite: str
@@ -26,7 +26,7 @@ class Outcome:
 
 
 def join_outcomes(outcomes: Iterable[Outcome]) -> Verdict:
-    """Joins the outcomes of suites into one verdict, which fails on any broken suite or critical failure."""
+    """Join the outcomes of suites into one verdict, which fails on any broken suite or critical failure."""
     outcomes = tuple(outcomes)
     results = tuple(result for outcome in outcomes for result in outcome.results)
     broken = [sentence for outcome in outcomes for sentence in outcome.broken]
@@ -38,20 +38,20 @@ def join_outcomes(outcomes: Iterable[Outcome]) -> Verdict:
 
 
 def read_outcome(
-    suite: str, wanted: int, result: Mapping[str, Any], broken: Iterable[str] = (), remedy: str = ""
+    suite: str, count: int, result: Mapping[str, Any], broken: Iterable[str] = (), remedy: str = ""
 ) -> Outcome:
-    """Reads the result of a suite, in the order of its file.
+    """Read the result of a suite, in the order of its file.
 
-    Too few results, or an expectation that raised, is a failure whatever its severity: what it expects was not checked.
+    Too few results, or an expectation that raised, is a failure of any severity: the expectation was not checked.
 
     Args:
-        wanted: how many expectations the suite names.
-        broken: sentences on what is wrong with the suite itself.
-        remedy: what to do where a critical expectation is not met that says nothing about it itself.
+        count: the number of expectations in the suite.
+        broken: sentences on faults of the suite itself.
+        remedy: what to do if a critical expectation without its own remedy is not met.
     """
     items, sentences = result["results"], list(broken)
-    if len(items) != wanted:
-        sentences.append(f"The suite {suite!r} gave {len(items)} results for {wanted} expectations.")
+    if len(items) != count:
+        sentences.append(f"The suite {suite!r} gave {len(items)} results for {count} expectations.")
     sentences += [
         f"The expectation {item['expectation_config']['type']!r} of the suite {suite!r} raised: {message}"
         for item in items
@@ -81,7 +81,7 @@ def _read_result(suite: str, item: Mapping[str, Any], remedy: str) -> Expectatio
 
 
 def _name_expectation(config: Mapping[str, Any]) -> str:
-    """A clause for an expectation that has none: “expect_… holds (column text, regex …)”."""
+    """Return a clause for an expectation that has none: “expect_… holds (column text, regex …)”."""
     kwargs = [
         f"{name} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
         for name, value in config["kwargs"].items()
@@ -96,8 +96,8 @@ def _quote(value: object) -> str:
 
 
 def _find_exception(info: Any) -> str | None:
-    """Finds why an expectation was not held against the rows, in either form of GX's ``exception_info``: flat, or one
-    for each metric.
+    """Return the error message of an expectation, from either form of GX's ``exception_info``: flat, or one for each
+    metric; None if it did not raise.
     """
     if not isinstance(info, Mapping):
         return None

@@ -1,4 +1,4 @@
-"""Holds the axis of a trait's samples against texts that a user has labelled, and places single texts on it.
+"""Evaluate the axis of a trait's samples on texts that a user has labelled, and score single texts on it.
 
 The axis is the difference of the poles' means, as the platform itself scores (``engine/axis/separation.py``).
 """
@@ -17,31 +17,31 @@ from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Pole, Seed, d
 from engine.text.embedding import Vectors
 from engine.text.words import drop_unseen, normalise
 
-# More texts at a pole hardly narrow the interval, and embedding them takes minutes: with 1,000 a pole and an AUC of .8
-# it is from .780 to .819.
+# More texts at a pole hardly narrow the interval, and embedding them takes minutes: with 1,000 a pole and an AUC of .8,
+# the interval is from .780 to .819.
 MAX_REAL_PER_POLE = 1_000
-# No longer text is placed: one of 20,000 characters takes the encoder about a second, and memory grows with the length.
+# The longest text that is scored: 20,000 characters take the encoder about a second, and memory grows with the length.
 MAX_CHARACTERS = 20_000
-# The normal distribution's quantile of an interval of 95 %.
+# The quantile of the normal distribution for an interval of 95 %.
 Z_95 = 1.959964
 Item = TypeVar("Item", Seed, Attached)
 
 
-# Why a labelled text is not held against the samples. One that is "between" has not the quality of a pole; "attached"
-# would be placed by itself; "authored" would flatter what these reach; "surplus" is above ``MAX_REAL_PER_POLE``.
+# Reasons for leaving a labelled text out of the evaluation. A "between" text is at neither pole; an "attached" one
+# would be scored by itself; an "authored" one would flatter those samples; "surplus" is above ``MAX_REAL_PER_POLE``.
 LEFT_OUT = {
     "conflicting_labels": "labelled both ways",
     "between": "between the poles",
     "long": f"longer than {MAX_CHARACTERS:,} characters",
     "attached": "an attached sample itself",
     "authored": "an authored sample itself",
-    "surplus": "to spare",
+    "surplus": "surplus",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How well an axis tells labelled texts apart that it was not fit to: the AUC in [0, 1], its 95 % interval."""
+    """How well an axis separates labelled texts that it was not fit to: the AUC in [0, 1] and its 95 % interval."""
 
     auc: float
     low: float
@@ -50,7 +50,7 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a text lies: its score, in the unit of ``score_others``, and its grade; None with too few samples."""
+    """The score of a text, in the unit of ``score_others``, and its breaks and grade; None with too few samples."""
 
     score: float
     breaks: Breaks | None
@@ -58,35 +58,35 @@ class Placement:
 
     @property
     def side(self) -> Pole | None:
-        """The pole that it leans to; None in the middle."""
+        """Return the pole that the text leans to; None in the middle."""
         return None if self.score == 0 else "positive" if self.score > 0 else "negative"
 
 
 def draw_at_poles(items: Sequence[Item], most: int) -> list[Item]:
-    """Draws at most so many texts at each pole, those with the least SHA-256, and returns them in their order."""
+    """Return at most ``most`` texts at each pole, the ones with the least SHA-256, in their original order."""
     drawn: set[int] = set()
     for quality in POLES_BY_QUALITY:
-        own = [item for item in items if item.quality == quality]
-        if len(own) > most:
-            own = heapq.nsmallest(most, own, key=lambda item: digest_text(item.text))
-        drawn |= set(map(id, own))
+        at_pole = [item for item in items if item.quality == quality]
+        if len(at_pole) > most:
+            at_pole = heapq.nsmallest(most, at_pole, key=lambda item: digest_text(item.text))
+        drawn |= set(map(id, at_pole))
     return [item for item in items if id(item) in drawn]
 
 
 def choose_real_texts(
     real: Sequence[Seed], attached: Collection[str], authored: Collection[str]
 ) -> tuple[list[Seed], dict[str, int]]:
-    """Chooses the labelled texts of one trait that count, in their order; of too many those with the least SHA-256.
+    """Choose the labelled texts of one trait that count, in their order; if too many, the ones with the least SHA-256.
 
     Args:
         attached: the attached samples of the trait. Texts are the same if their normal forms are.
-        authored: the authored ones.
+        authored: the authored samples of the trait.
 
     Returns:
-        The texts, and how many are left out by each of ``LEFT_OUT`` that occurs.
+        The texts, and the number of left-out texts by reason, a key of ``LEFT_OUT``.
     """
-    taken = set(map(normalise, attached))
-    known = set(map(normalise, authored)) - taken
+    attached_forms = set(map(normalise, attached))
+    authored_forms = set(map(normalise, authored)) - attached_forms
     positive, negative = ({drop_unseen(seed.text) for seed in real if seed.pole == pole} for pole in POLES)
     conflicting_labels, new, left_out = positive & negative, list[Seed](), Counter[str]()
     for seed in real:
@@ -97,8 +97,8 @@ def choose_real_texts(
             left_out["conflicting_labels"] += 1
         elif len(seed.text) > MAX_CHARACTERS:
             left_out["long"] += 1
-        elif form in taken or form in known:
-            left_out["attached" if form in taken else "authored"] += 1
+        elif form in attached_forms or form in authored_forms:
+            left_out["attached" if form in attached_forms else "authored"] += 1
         else:
             new.append(seed)
     drawn = draw_at_poles(new, MAX_REAL_PER_POLE)
@@ -107,7 +107,7 @@ def choose_real_texts(
 
 
 def measure_reach(scores: Numbers, positive: Flags) -> Reach | None:
-    """Measures how well the scores of real texts on an axis tell them apart; None if a pole has none of them."""
+    """Measure how well an axis separates real texts, from their scores; None if a pole has no texts."""
     auc = rank_auc(scores, positive)
     if auc is None:
         return None
@@ -116,32 +116,32 @@ def measure_reach(scores: Numbers, positive: Flags) -> Reach | None:
 
 
 def list_wrong_side(scores: Numbers, positive: Flags) -> list[tuple[int, float]]:
-    """Lists the real texts that an axis places on the other pole's side, by index with their scores, farthest first."""
+    """Return index and score of the real texts that an axis scores on the wrong side, the farthest first."""
     sides = np.where(np.asarray(positive, dtype=bool), scores, -scores)
     return [(int(index), float(scores[index])) for index in np.argsort(sides, kind="stable") if sides[index] < 0]
 
 
 def bound_auc(auc: float, positives: int, negatives: int) -> tuple[float, float]:
-    """Returns the 95 % interval of an AUC: the values from which it lies less than 1.96 standard errors away.
+    """Return the 95 % interval of an AUC: all values less than 1.96 standard errors away from it.
 
-    The standard error is that of Hanley and McNeil (1982), at the bound itself and with both counts replaced by their
-    mean (Newcombe 2006, Statistics in Medicine 25:559, method 5). In 1,500 draws of two normal clusters, each with 5,
-    10, 20 and 40 texts a pole and true AUCs of .6, .8, .9 and .97, it held the true one in 94 to 98 of 100; the
-    intervals of DeLong (1988) and of Hanley and McNeil, which have no width at an AUC of 1, in 35 to 95.
+    The standard error is by Hanley and McNeil (1982), at the bound itself and with both counts replaced by their mean
+    (Newcombe 2006, Statistics in Medicine 25:559, method 5). In 1,500 draws of two normal clusters, each with 5, 10, 20
+    and 40 texts a pole and true AUCs of .6, .8, .9 and .97, the interval covered the true AUC in 94 to 98 of 100 draws.
+    The intervals of DeLong (1988) and of Hanley and McNeil, with no width at an AUC of 1, covered it in 35 to 95.
     """
     values = np.append(np.linspace(0, 1, 100_001), auc)
     spread = (1 - values) / (2 - values) + values / (1 + values)
-    more = 1 + ((positives + negatives) / 2 - 1) * spread
-    errors = np.sqrt(values * (1 - values) * more / (positives * negatives))
+    factor = 1 + ((positives + negatives) / 2 - 1) * spread
+    errors = np.sqrt(values * (1 - values) * factor / (positives * negatives))
     near = values[np.abs(values - auc) <= Z_95 * errors]
     return float(near.min()), float(near.max())
 
 
 def place_texts(samples: Vectors, positive: Flags, groups: Sequence[str], texts: Vectors) -> list[Placement]:
-    """Places texts on the axis of a trait's samples, at both poles of which there are some.
+    """Score and grade texts on the axis of a trait's samples, which must include both poles.
 
     Args:
-        samples: their vectors, shape (n, d); ``positive`` says which are at the positive pole.
+        samples: their vectors, shape (n, d); ``positive`` marks the samples at the positive pole.
         groups: the group of each sample, such as its pair; see ``score_held_out``.
         texts: their vectors, shape (m, d).
     """

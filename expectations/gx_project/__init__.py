@@ -1,1 +1,1 @@
-"""Writes a project of Great Expectations over a sample store, which people open with Great Expectations alone."""
+"""Write a project of Great Expectations over a sample store. People can open it with Great Expectations alone."""

@@ -1,7 +1,7 @@
-"""Writes a project of Great Expectations over all that is attached, which people open with Great Expectations itself.
+"""Write a project of Great Expectations over all attached samples. People can open it with Great Expectations alone.
 
-The gate's ``whole`` and ``held_out`` are held against all that a model has. Nothing is at the project's place before it
-is whole.
+The gate's suites ``whole`` and ``held_out`` check all samples of a model. The project appears at its path only when it
+is complete.
 """
 
 import json
@@ -20,20 +20,20 @@ from engine.store.store import list_sets
 from engine.system.filesystem import Target
 from expectations.gate import FOLDER, HELD_OUT_SUITE, WHOLE_SUITE, import_gx
 
-# What a project consists of, with what Great Expectations adds to it.
+# The files of a project, including the files that Great Expectations adds.
 ENTRIES = re.compile(r"gx(/.*)?|README\.md")
 README = Path(__file__).parent / "README.md"
 BATCH = "all"
 ROW_FLOOR = '{"$PARAMETER": "row_floor"}'
 
 
-# A suite of the gate, and the frame that it is held against: a model's handle and its pool, None for both.
+# A suite of the gate, and the frame that it checks: a model's handle and its pool, None for both pools.
 Check = tuple[str, str, Pool | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written: the place, over how many models, and the checks of each checkpoint."""
+    """A written project: its path, its number of models, and the number of checks of each checkpoint."""
 
     place: str
     models: int
@@ -41,15 +41,15 @@ class Written:
 
 
 def write_project(settings: Settings, to: str, force: bool = False) -> Written:
-    """Writes a project over all that is attached.
+    """Write a project over all attached samples.
 
     Args:
-        to: a local path, of a folder that is not there yet.
-        force: replaces an earlier project, with whatever has been added to it.
+        to: the local path of a new folder.
+        force: replace an earlier project, including all files that were added to it.
 
     Raises:
-        InputError, DefinitionError: the place or a model is wrong, or nothing is attached.
-        StoreError: the store cannot be read, or the place cannot be written.
+        InputError, DefinitionError: the path or a model is wrong, or nothing is attached.
+        StoreError: the store cannot be read, or the folder cannot be written.
     """
     if "://" in to:
         raise InputError(f"{to}: a project is written to this machine's disk. Give a local path as FOLDER")
@@ -72,7 +72,7 @@ def write_project(settings: Settings, to: str, force: bool = False) -> Written:
 
 
 def list_checks(settings: Settings) -> Iterator[Check]:
-    """Yields what a project checks: of each model of the catalogue that has attached sets.
+    """Yield the checks of a project, for each model of the catalogue with attached sets.
 
     Raises:
         InputError, DefinitionError: a model has mistakes. StoreError: the store cannot be read.
@@ -95,16 +95,16 @@ def _write_context(folder: Path, settings: Settings, checks: Sequence[Check]) ->
 
     context = gx.get_context(mode="file", project_root_dir=folder)
     context.enable_analytics(enable=False)
-    # No name has a dot: Great Expectations takes that for a folder.
-    named = {
+    # Names have no dots, because Great Expectations reads a dot as a folder.
+    checks_by_name = {
         f"{suite} {handle} {pool or 'both pools'}".replace(".", " "): (suite, handle, pool)
         for suite, handle, pool in checks
     }
     frames = [
         StoreFrame(name=name, handle=handle, pool=pool, batch_definitions=[BatchDefinition(name=BATCH)])
-        for name, (_, handle, pool) in named.items()
+        for name, (_, handle, pool) in checks_by_name.items()
     ]
-    # Added at once: the settings are written anew with each.
+    # All assets are added at once, because each addition rewrites the settings.
     source = context.data_sources.add_exemplars(
         StoreSource(
             name="exemplars",
@@ -114,15 +114,15 @@ def _write_context(folder: Path, settings: Settings, checks: Sequence[Check]) ->
         )
     )
     validations: dict[str, list[Any]] = {}
-    for name, (suite_name, _, _) in named.items():
-        # Nothing is added, so any row is enough.
+    for name, (suite_name, _, _) in checks_by_name.items():
+        # No rows are added, so one row is enough.
         spec = json.loads((FOLDER / f"{suite_name}.json").read_text(encoding="utf-8").replace(ROW_FLOOR, "1"))
-        # Data Docs show of each expectation its clause.
+        # Data Docs show the clause of each expectation.
         expectations = [{**item, "description": item["meta"]["says"]} for item in spec["expectations"]]
         suite = gx.ExpectationSuite(name=name, expectations=expectations, notes=spec["meta"]["about"])
         batches = source.get_asset(name).get_batch_definition(BATCH)
         validation = gx.ValidationDefinition(name=name, data=batches, suite=context.suites.add(suite))
         validations.setdefault(suite_name, []).append(context.validation_definitions.add(validation))
-    for name, own in validations.items():
+    for name, definitions in validations.items():
         actions = [UpdateDataDocsAction(name="data docs")]
-        context.checkpoints.add(gx.Checkpoint(name=name, validation_definitions=own, actions=actions))
+        context.checkpoints.add(gx.Checkpoint(name=name, validation_definitions=definitions, actions=actions))

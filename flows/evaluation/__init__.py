@@ -1,1 +1,1 @@
-"""The feature judging: commands that hold a model's samples against texts, and place a text on its axes."""
+"""The feature evaluation: commands that evaluate a model's samples on texts, and score a text on its axes."""

@@ -1,4 +1,4 @@
-"""The work of ``exemplars test``: holds a model's attached samples against texts that a user has labelled."""
+"""Implement ``exemplars test``: evaluate a model's attached samples on texts that a user has labelled."""
 
 import json
 from collections import Counter
@@ -22,7 +22,7 @@ SHOWN_WRONG = 5
 
 @dataclass(frozen=True, slots=True)
 class WrongText:
-    """A real text on the other pole's side: the line of its file, its label, and its score on the samples' axis."""
+    """A real text on the wrong side: its line in the file, its label, and its score on the samples' axis."""
 
     line: int
     pole: Pole
@@ -32,15 +32,16 @@ class WrongText:
 
 @dataclass(frozen=True, slots=True)
 class TraitTest:
-    """What real texts say of one trait's samples. ``samples``, ``seeds`` and ``texts`` are counts by pole.
+    """The evaluation of one trait's samples on real texts. ``samples``, ``seeds`` and ``texts`` are counts by pole.
 
     Args:
-        attached: what the axis of the attached samples reaches; None where they lack a pole, or ``why`` is there.
-        authored: what the authored samples alone reach on the same texts; None if they lack a pole.
-        together: what authored and attached samples reach together, as a model is trained on all of its samples.
-        wrong_side: how many real texts lie on the other pole's side.
-        worst: those of them that lie farthest there.
-        left_out: how many real texts do not count, by the reason why.
+        attached: the AUC of the attached samples' axis; None if a pole has no samples, or if ``why`` is set.
+        authored: the AUC of the authored samples alone on the same texts; None if a pole has no samples.
+        together: the AUC of authored and attached samples together, as a model is trained on all its samples.
+        wrong_side: the number of real texts on the wrong side.
+        worst: the real texts that are farthest on the wrong side.
+        left_out: the number of real texts that do not count, by reason.
+        why: the reason why the trait cannot be evaluated; None if it is.
     """
 
     trait: str
@@ -57,21 +58,21 @@ class TraitTest:
 
     @property
     def reached(self) -> Mapping[str, Reach | None]:
-        """What each kind of samples reaches, by its name for people."""
+        """Return the AUC of each kind of samples, by its readable name."""
         return {"attached samples": self.attached, "authored alone": self.authored, "together": self.together}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RealTest:
-    """What the labelled texts of a file say of a model's attached samples, trait by trait."""
+    """The evaluation of a model's samples on the labelled texts of a file, trait by trait."""
 
     handle: str
     file: str
     traits: tuple[TraitTest, ...]
 
     def __repr__(self) -> str:
-        """A line for each trait, with the AUC and its 95 % interval."""
-        lines = [f"{self.handle}: samples held against {self.file}"]
+        """Return a line for each trait, with the AUCs and their 95 % intervals."""
+        lines = [f"{self.handle}: samples evaluated on {self.file}"]
         for test in self.traits:
             reached = ", ".join(f"{name} {_format_reach(reach)}" for name, reach in test.reached.items())
             texts = count_noun(sum(test.texts.values()), "real text")
@@ -82,26 +83,26 @@ class RealTest:
 
 
 def evaluate_samples(scoring: ScoringSet, labelled: LabelledFile) -> RealTest:
-    """Holds the samples of each trait, attached and authored, against labelled texts.
+    """Evaluate the samples of each trait, attached and authored, on labelled texts.
 
     Raises:
-        InputError: no trait can be measured by these texts.
+        InputError: no trait can be evaluated on these texts.
     """
     check_language([seed.text for seed in labelled.seeds], f"{labelled.name}: the texts are")
     tests = tuple(_test_trait(scoring, trait, labelled) for trait in scoring.traits)
     if not any(test.attached or test.authored for test in tests):
-        begun = [test for test in tests if any(test.texts.values()) or test.left_out]
-        raise InputError(". ".join(test.why for test in begun or tests if test.why))
+        labelled_tests = [test for test in tests if any(test.texts.values()) or test.left_out]
+        raise InputError(". ".join(test.why for test in labelled_tests or tests if test.why))
     return RealTest(scoring.model.handle, labelled.name, tests)
 
 
 def show_test(scoring: ScoringSet, test: RealTest, as_json: bool = False) -> None:
-    """Prints what each trait's samples reach on real texts, and the texts that they get most wrong."""
+    """Print the AUCs of each trait's samples on real texts, and the texts that are farthest on the wrong side."""
     if as_json:
         print(json.dumps(asdict(test)))
         return
     console = make_console()
-    console.print(Text(f"{test.handle}: samples held against {test.file}", style="bold"), soft_wrap=True)
+    console.print(Text(f"{test.handle}: samples evaluated on {test.file}", style="bold"), soft_wrap=True)
     table = make_table("trait", *test.traits[0].reached)
     for item in test.traits:
         table.add_row(*map(Text, (item.trait, *map(_format_reach, item.reached.values()))))
@@ -114,8 +115,8 @@ def show_test(scoring: ScoringSet, test: RealTest, as_json: bool = False) -> Non
             console.print(Text(f"{trait.key}: {line}"))
         width = max(len(trait.label(pole)) for pole in POLES)
         for wrong in item.worst:
-            place = f"  line {wrong.line:<5,} {trait.label(wrong.pole):<{width}} {wrong.score:+.3f}  "
-            console.print(Text(place + " ".join(wrong.text.split())), no_wrap=True, overflow="ellipsis")
+            prefix = f"  line {wrong.line:<5,} {trait.label(wrong.pole):<{width}} {wrong.score:+.3f}  "
+            console.print(Text(prefix + " ".join(wrong.text.split())), no_wrap=True, overflow="ellipsis")
 
 
 def _test_trait(scoring: ScoringSet, trait: Trait, labelled: LabelledFile) -> TraitTest:
@@ -128,12 +129,12 @@ def _test_trait(scoring: ScoringSet, trait: Trait, labelled: LabelledFile) -> Tr
     drawn = scoring.draw(trait)
     authored = [seed for pole in POLES for seed in model.seeds_at(trait.key, pole)]
     test = TraitTest(trait.key, _count(drawn), _count(authored), _count(chosen), left_out)
-    if why := _find_lack(scoring, trait, test, labelled.name):
+    if why := _explain_missing(scoring, trait, test, labelled.name):
         return replace(test, why=why)
     texts, positive = scoring.embed(chosen)
     sets: list[list[Seed | Attached]] = [[*drawn], [*authored], [*authored, *drawn]]
     scores = [score_others(*scoring.embed(samples), texts) for samples in sets]
-    attached, seeds, both = (measure_reach(own, positive) for own in scores)
+    attached, seeds, both = (measure_reach(set_scores, positive) for set_scores in scores)
     wrong = [(chosen[index], score) for index, score in list_wrong_side(scores[0], positive)]
     has_attached = all(test.samples.values())
     return replace(
@@ -149,22 +150,22 @@ def _test_trait(scoring: ScoringSet, trait: Trait, labelled: LabelledFile) -> Tr
     )
 
 
-def _find_lack(scoring: ScoringSet, trait: Trait, test: TraitTest, file: str) -> str | None:
-    """Says what a trait lacks to be measured, and what to do; None if it lacks nothing."""
+def _explain_missing(scoring: ScoringSet, trait: Trait, test: TraitTest, file: str) -> str | None:
+    """Return which samples or texts are missing for the evaluation, and what to do; None if there are enough."""
     if not all(test.samples.values()) and not all(test.seeds.values()):
         return scoring.ask_for_samples(trait)
     if all(test.texts.values()):
         return None
     left = f" ({_list_left_out(test)} left out)" if test.left_out else ""
     if not any(test.texts.values()):
-        return f"{file} has no texts for {trait.key} to hold its samples against{left}. Label some at both poles"
+        return f"{file} has no texts for {trait.key} to evaluate its samples on{left}. Label some at both poles"
     [pole] = [pole for pole in POLES if not test.texts[pole]]
     return f"{file} has texts of one pole only for {trait.key}{left}. Add some that are {trait.label(pole)}"
 
 
 def _count(items: Sequence[Seed | Attached]) -> Mapping[str, int]:
-    found = Counter(POLES_BY_QUALITY[item.quality] for item in items)
-    return {pole: found[pole] for pole in POLES}
+    counts = Counter(POLES_BY_QUALITY[item.quality] for item in items)
+    return {pole: counts[pole] for pole in POLES}
 
 
 def _format_reach(reach: Reach | None) -> str:

@@ -1,4 +1,4 @@
-"""The work of ``exemplars score``, which places a text on each trait's axis, and what ``test`` shares with it."""
+"""Implement ``exemplars score``, which scores a text on each trait's axis; ``test`` shares its loading."""
 
 import json
 import sys
@@ -28,7 +28,7 @@ NOTHING = "–"
 
 @dataclass(frozen=True, slots=True)
 class ScoringSet:
-    """A model with its attached samples, and those of its traits that are meant."""
+    """A model with its attached samples, and the selected traits."""
 
     model: Model
     traits: tuple[Trait, ...]
@@ -36,36 +36,36 @@ class ScoringSet:
 
     @property
     def only(self) -> Trait | None:
-        """The one trait that is meant; None if there are several."""
+        """Return the selected trait; None if there are several."""
         return self.traits[0] if len(self.traits) == 1 else None
 
     def draw(self, trait: Trait) -> list[Attached]:
-        """Draws the attached samples at a trait's poles; where there are very many, as many as seeds are drawn."""
-        own = [sample for sample in self.model.attached if sample.trait == trait.key]
-        return draw_at_poles(own, MAX_SEEDS_PER_POLE)
+        """Return the attached samples at a trait's poles, at most ``MAX_SEEDS_PER_POLE`` at each."""
+        samples = [sample for sample in self.model.attached if sample.trait == trait.key]
+        return draw_at_poles(samples, MAX_SEEDS_PER_POLE)
 
     def embed(self, items: Sequence[Seed | Attached]) -> tuple[Vectors, list[bool]]:
-        """Embeds texts that lie at the poles; with whether each is at the positive one."""
+        """Return the vectors of texts at the poles, and for each whether it is at the positive pole."""
         return self.embedder.embed([item.text for item in items]), [item.quality == 1.0 for item in items]
 
     def ask_for_samples(self, trait: Trait) -> str:
-        """Says that a trait has too few attached samples, and what to do."""
-        said = f"{self.model.handle} has no attached samples at both poles of {trait.key}"
-        return f"{said}. 'exemplars synthesize {self.model.handle}' makes some"
+        """Explain that a trait has too few attached samples, and what to do."""
+        finding = f"{self.model.handle} has no attached samples at both poles of {trait.key}"
+        return f"{finding}. 'exemplars synthesize {self.model.handle}' makes some"
 
 
-def load_scoring_set(settings: Settings, handle: str, wanted: str | None) -> ScoringSet:
-    """Loads a model and what is attached to it.
+def load_scoring_set(settings: Settings, handle: str, trait: str | None) -> ScoringSet:
+    """Load a model and its attached samples.
 
     Args:
-        wanted: the key or the name of the one trait that is meant; None for all.
+        trait: the key or the name of the one selected trait; None for all.
 
     Raises:
-        InputError: there is no such model or trait, or the encoder does not know the language.
+        InputError: there is no such model or trait, or the encoder does not support the language.
         StoreError: the samples cannot be read.
     """
     model = load_model(settings.models_uri, handle)
-    traits = model.traits if wanted is None else (_find_trait(model, wanted),)
+    traits = model.traits if trait is None else (_find_trait(model, trait),)
     language = decide_language(model)
     if not language.encoder_supports_language:
         raise _refuse_language(f"The texts of {handle} are in {language.name} ({language.why})")
@@ -74,27 +74,27 @@ def load_scoring_set(settings: Settings, handle: str, wanted: str | None) -> Sco
 
 
 def check_language(texts: Sequence[str], what: str) -> None:
-    """Checks that the encoder knows the language of texts, where it is certain which that is."""
+    """Check that the encoder supports the language of texts, if the language is certain."""
     code = detect_language(texts)
     if code is not None and code not in ENCODER_LANGUAGES:
         raise _refuse_language(f"{what} in {name_tag(code)}")
 
 
 def place_on_axes(scoring: ScoringSet, texts: Sequence[str]) -> dict[str, list[Placement]]:
-    """Places texts, at least one, on the axis of each trait that has samples at both poles, by trait key.
+    """Score texts, at least one, on the axis of each trait that has samples at both poles, by trait key.
 
     Raises:
-        InputError: a text cannot be placed, or there are no samples to place it by.
+        InputError: a text cannot be scored, or there are no samples to score it by.
     """
-    given = [text.strip() for text in texts]
-    for number, text in enumerate(given, 1):
-        name = "The text" if len(given) == 1 else f"Text {number:,}"
+    stripped = [text.strip() for text in texts]
+    for number, text in enumerate(stripped, 1):
+        name = "The text" if len(stripped) == 1 else f"Text {number:,}"
         if not text:
             raise InputError(f"{name} is empty. Give at least a sentence")
         if len(text) > MAX_CHARACTERS:
             raise InputError(f"{name} is longer than {MAX_CHARACTERS:,} characters. Give a part of it")
-    check_language(given, "The text is" if len(given) == 1 else "The texts are")
-    vectors = scoring.embedder.embed(given)
+    check_language(stripped, "The text is" if len(stripped) == 1 else "The texts are")
+    vectors = scoring.embedder.embed(stripped)
     placements = {}
     for trait in scoring.traits:
         drawn = scoring.draw(trait)
@@ -108,7 +108,7 @@ def place_on_axes(scoring: ScoringSet, texts: Sequence[str]) -> dict[str, list[P
 
 
 def show_placements(scoring: ScoringSet, placements: Mapping[str, Placement], as_json: bool = False) -> None:
-    """Prints where a text lies on the axis of each trait."""
+    """Print the scores and grades of a text on the axis of each trait."""
     if as_json:
         placed = [{"trait": key, "leans_to": item.side, **asdict(item)} for key, item in placements.items()]
         print(json.dumps({"handle": scoring.model.handle, "traits": placed}))
@@ -122,32 +122,32 @@ def show_placements(scoring: ScoringSet, placements: Mapping[str, Placement], as
     console.print(table)
     for key, item in placements.items():
         if (breaks := item.breaks) is None:
-            said = f"no grade, since a pole has fewer than {MIN_TEXTS} attached samples"
+            grades = f"no grade, since a pole has fewer than {MIN_TEXTS} attached samples"
         elif breaks.overlap:
-            said = "no grade, since the attached samples of the two poles overlap"
+            grades = "no grade, since the attached samples of the two poles overlap"
         else:
             ends = {"developing": breaks.developing, "solid": breaks.solid, "strong": breaks.strong}
-            said = ", ".join(f"{name} from {at:+.3f}" for name, at in ends.items())
-        console.print(Text(f"{key}: {said}"))
+            grades = ", ".join(f"{name} from {score:+.3f}" for name, score in ends.items())
+        console.print(Text(f"{key}: {grades}"))
     console.print("Scores are differences of cosines; 0 is the middle between the poles")
 
 
-def _find_trait(model: Model, wanted: str) -> Trait:
-    by_key, by_name = ({getattr(trait, name): trait for trait in model.traits} for name in ("key", "name"))
-    if found := by_key.get(wanted) or by_name.get(wanted):
-        return found
-    raise InputError(f"{model.handle} has no trait {wanted!r}. It has: {', '.join(by_key)}")
+def _find_trait(model: Model, name: str) -> Trait:
+    by_key, by_name = ({getattr(trait, field): trait for trait in model.traits} for field in ("key", "name"))
+    if trait := by_key.get(name) or by_name.get(name):
+        return trait
+    raise InputError(f"{model.handle} has no trait {name!r}. It has: {', '.join(by_key)}")
 
 
-def _refuse_language(found: str) -> InputError:
+def _refuse_language(finding: str) -> InputError:
     known = join_words(sorted(name_tag(code) for code in ENCODER_LANGUAGES))
     return InputError(
-        f"{found}. The offline encoder does not know that language, so it cannot place texts in it. It knows {known}"
+        f"{finding}. The offline encoder does not know that language, so it cannot place texts in it. It knows {known}"
     )
 
 
 def read_text(text: str) -> str:
-    """Returns the text that a command is given, or for ``-`` that of standard input.
+    """Return the text argument of a command; for ``-``, the text on standard input.
 
     Raises:
         InputError: it is not UTF-8.

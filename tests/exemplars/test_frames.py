@@ -101,7 +101,7 @@ def test_samples_are_held_against_a_frame_as_the_command_holds_them(folder: Path
     assert clarity.attached is not None
     assert (clarity,) == only.traits
     first, line, lack = repr(found).splitlines()
-    assert f"{HANDLE}: samples held against frame" == first
+    assert f"{HANDLE}: samples evaluated on frame" == first
     assert line.startswith(f"  clarity: attached samples {clarity.attached.auc:.2f} (")
     assert line.endswith(f"; {clarity.wrong_side} of 4 real texts on the wrong side")
     assert f"  safety: {safety.why}" == lack

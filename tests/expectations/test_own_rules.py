@@ -132,7 +132,7 @@ def test_rule_that_cannot_be_run_ends_the_run() -> None:
     )
     raises = make_suite({"type": "expect_column_values_to_match_regex", "kwargs": FORBIDDEN | {"regex": "("}})
 
-    with pytest.raises(InputError, match=r"'house' was not held against the candidates: .* not done"):
+    with pytest.raises(InputError, match=r"'house' was not run on the candidates: .* not done"):
         find_broken([endless], make_candidates(), make_stamp(), seconds=0.5)
     with pytest.raises(InputError, match="raised"):
         find_broken([raises], make_candidates(), make_stamp())

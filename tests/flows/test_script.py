@@ -56,7 +56,7 @@ def test_flow_is_called_by_a_script_is_a_step_of_another_flow_and_its_samples_ar
     assert told[0].endswith(f" {folder}/samples.parquet\n")
     assert [f"{ATTACHED}\n", f"{HANDLE} {ATTACHED} 2\n"] == told[1:3]
     assert told[3].startswith(f"{HANDLE}: 2 labels would be added to {HANDLE}/samples.jsonl\n")
-    assert f"{HANDLE}: samples held against frame\n  clarity: attached samples " in told[3]
+    assert f"{HANDLE}: samples evaluated on frame\n  clarity: attached samples " in told[3]
     assert ("COMPLETED", HANDLE) == (parent["state_type"], child["parameters"]["handle"])
 
 

@@ -155,7 +155,7 @@ def set_hindi(folder: Path) -> None:
         (print, ("--real", "nowhere.csv"), 2, "No such file or directory. Give a CSV or JSONL file"),
         (lambda _: write_real(*LABELLED[:3]), CLARITY, 2, "texts of one pole only for clarity. Add some that are Obsc"),
         (lambda _: write_real(), FILE, 2, "real.csv has no labelled texts: no line has a label in clarity. Write"),
-        (lambda _: write_real((PLAIN_TEXTS[0], 1)), CLARITY, 2, "no texts for clarity to hold its samples against"),
+        (lambda _: write_real((PLAIN_TEXTS[0], 1)), CLARITY, 2, "no texts for clarity to evaluate its samples on"),
         (print, (*FILE, "--trait", "claritty"), 2, "It has: clarity, safety"),
         (print, (*FILE, "--trait", "safety"), 2, "allowed: labels for u22a8.test, in safety"),
         (forget_seeds, FILE, 2, "has no attached samples at both poles of clarity"),
