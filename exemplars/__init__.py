@@ -1,7 +1,7 @@
 """The public names for programs: samples and labels as data frames, the models, the dry run, the main job, the errors.
 
-``import exemplars`` takes no time: what a name needs is loaded when it is first used. ``exemplars.errors`` has every
-error; those that a program mostly tells apart stand here too.
+``import exemplars`` takes no time: a name is loaded when it is first used. ``exemplars.errors`` has every error; the
+errors that programs handle most often are here too.
 """
 
 import importlib
@@ -67,7 +67,7 @@ __all__ = [
     "validate",
 ]
 
-# Where each name is that is loaded on first use.
+# The module of each name that is loaded on first use.
 _PLACES = {
     "Addition": "engine.authoring.labelled_texts",
     "Lineage": "engine.lineage.lineage",
@@ -86,10 +86,10 @@ class ModelSummary:
     """A model as its files define it.
 
     Args:
-        state: what ``lifecycle.json`` says, ``draft`` without one. Prefect knows whether a run works on the model.
-        effort: the model's own, None where it names none.
-        traits: empty where they are still to be discovered.
-        mistakes: what is wrong with the files, a line each; of such a model only the handle is known. Empty if nothing.
+        state: the state in ``lifecycle.json``, ``draft`` without one. Prefect knows whether a run works on the model.
+        effort: the effort that the model names, None if it names none.
+        traits: empty if they are still to be discovered.
+        mistakes: the mistakes in the files, a line each; empty if there are none. Otherwise only the handle is set.
     """
 
     handle: str
@@ -101,7 +101,7 @@ class ModelSummary:
 
 
 def list_models(namespace: str | None = None) -> tuple[ModelSummary, ...]:
-    """The models of the catalogue, or of one of its namespaces, in the order of their handles; no sample is read.
+    """Return the models of the catalogue, or of one namespace, in the order of their handles; no sample is read.
 
     Raises:
         DefinitionError: a setting is wrong. StoreError: the catalogue cannot be read.
@@ -111,15 +111,15 @@ def list_models(namespace: str | None = None) -> tuple[ModelSummary, ...]:
     from engine.settings import read_settings
 
     models_uri = read_settings().models_uri
-    found = []
+    summaries = []
     for handle in list_handles(models_uri, namespace):
         try:
             outline, state = load_outline(models_uri, handle), read_lifecycle(models_uri, handle).state
         except DefinitionError as error:
-            found.append(ModelSummary(handle, mistakes=str(error)))
+            summaries.append(ModelSummary(handle, mistakes=str(error)))
         else:
-            found.append(ModelSummary(handle, outline.description, state, outline.effort, outline.traits))
-    return tuple(found)
+            summaries.append(ModelSummary(handle, outline.description, state, outline.effort, outline.traits))
+    return tuple(summaries)
 
 
 def plan(
@@ -132,19 +132,19 @@ def plan(
     per_pole: int | None = None,
     refresh: bool = False,
 ) -> "PlannedRun":
-    """What a run would do and cost. No model is asked, and nothing is written.
+    """Return the plan and the estimated cost of a run. No model is called, and nothing is written.
 
     Args:
-        effort: None for the model's own, or ``high``.
-        only_lacking: whether the run would only fill up what earlier ones have left.
-        prompts: how many prompts of each kind to show, at most.
-        per_pole: how many samples for each pole, in place of the effort's number.
-        refresh: whether sets made for an older definition count as gone.
+        effort: None for the effort that the model names, or ``high``.
+        only_lacking: whether the run would only add the samples that are missing after earlier runs.
+        prompts: the maximum number of prompts of each kind to show.
+        per_pole: the number of samples for each pole, in place of the effort's number.
+        refresh: whether sets for an older definition are ignored.
 
     Raises:
-        InputError: what is asked for is wrong; of the model an UnknownModelError, DefinitionError, NoTraitsError,
+        InputError: an argument is wrong; for a wrong model it is an UnknownModelError, DefinitionError, NoTraitsError,
             NoSeedsError or FrozenModelError.
-        ProviderError: the embedded model's file is not there.
+        ProviderError: the embedded model's file is missing.
         StoreError: the catalogue or the store cannot be read.
     """
     from engine.domain.run_request import RunRequest
@@ -153,14 +153,14 @@ def plan(
 
     if prompts < 0:
         raise InputError(f"prompts is {prompts}, and should be 0 or more")
-    asked = RunRequest(handle, synth_type, effort, only_lacking, per_pole=per_pole, refresh=refresh)
-    return plan_run(read_settings(), asked, prompts)
+    request = RunRequest(handle, synth_type, effort, only_lacking, per_pole=per_pole, refresh=refresh)
+    return plan_run(read_settings(), request, prompts)
 
 
 if not TYPE_CHECKING:
-    # Hidden from type checkers, to which any name would be one of ours.
+    # Hidden from type checkers, which would otherwise accept any name.
     def __getattr__(name: str) -> Any:
-        """Loads a public name on its first use (PEP 562).
+        """Load a public name on its first use (PEP 562).
 
         Raises:
             AttributeError: there is no such name.
@@ -171,13 +171,13 @@ if not TYPE_CHECKING:
             value = getattr(importlib.import_module(_PLACES[name]), name)
         except ModuleNotFoundError as error:
             error.add_note(
-                "Exemplars has packages named engine, expectations, flows and tasks. Where a file or folder of yours "
-                "beside the script or notebook has one of these names, rename it"
+                "Exemplars has packages named engine, expectations, flows and tasks. If a file or folder next to your "
+                "script or notebook has one of these names, rename it"
             )
             raise
         globals()[name] = value
         return value
 
     def __dir__() -> list[str]:
-        """The public names alone, those too that are not loaded yet."""
+        """Return only the public names, including names that are not loaded yet."""
         return sorted(__all__)

@@ -106,9 +106,7 @@ def make_parameters(
         wanted: the quota of each trait and pole, or the quotas by trait and pole.
         variety: the diversity figures of the run's rows, for every trait and pole.
     """
-    rows = (
-        2 * wanted * len(traits) if isinstance(wanted, int) else sum(sum(poles.values()) for poles in wanted.values())
-    )
+    rows = 2 * wanted * len(traits) if isinstance(wanted, int) else sum(sum(both.values()) for both in wanted.values())
     return {
         "traits": list(traits),
         "wanted": wanted,

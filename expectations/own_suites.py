@@ -1,8 +1,7 @@
 """Check the candidates of a round with the author's rules for rows, and try the author's suites before a run.
 
 Great Expectations logs and drops an expectation that it does not know, and the shortened suite passes; wrong arguments
-and columns raise only when there are rows. So before a run pays for anything, each suite is run on a few artificial
-rows.
+and columns raise only when there are rows. So before a run pays for anything, each suite is run on artificial rows.
 """
 
 from collections.abc import Mapping, Sequence

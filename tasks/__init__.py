@@ -1,3 +1,1 @@
-"""The steps of a run, most as one thin Prefect task that calls the engine, logs counts and returns, and what they
-share.
-"""
+"""The steps of a run. Most are one thin Prefect task that calls the engine, logs counts and returns."""

@@ -1,4 +1,4 @@
-"""Step 6, check: the gate over what would be attached, together with what is attached."""
+"""Step 6, check: run the gate over the run's samples together with all attached samples."""
 
 from dataclasses import replace
 
@@ -25,11 +25,11 @@ async def check(
     proposes: bool = False,
     strict: bool = False,
 ) -> Verdict:
-    """The gate's verdict over the run's rows and all that the store has by now, sets of other runs included.
+    """Return the gate's verdict over the run's rows and all stored samples, including new sets of other runs.
 
     Args:
-        proposes: whether what passes waits for a person's decision.
-        strict: whether poles that nothing tells apart are critical.
+        proposes: whether a passed set waits for a person's decision.
+        strict: whether inseparable poles are critical.
     """
     pools = read_pools(settings.samples_uri, rounds.plan.model, settings.reviews_teach)
     await rounds.embedder.embed_ahead(list_variety_texts(rounds), run_in_worker)
@@ -39,9 +39,9 @@ async def check(
     verdict = replace(verdict, proposed=proposes and verdict.success)
     verdict = replace(verdict, warnings=(*verdict.warnings, *rounds.explain_recheck(verdict.status)))
     logger = get_run_logger()
-    told = {"gate": "passed" if verdict.success else "failed", "warnings": len(verdict.warnings)}
-    found = count_noun(len(verdict.warnings), "warning")
-    logger.info("Checked: %s", found if verdict.success else " ".join(verdict.failed), extra=told)
+    extra = {"gate": "passed" if verdict.success else "failed", "warnings": len(verdict.warnings)}
+    count = count_noun(len(verdict.warnings), "warning")
+    logger.info("Checked: %s", count if verdict.success else " ".join(verdict.failed), extra=extra)
     for warning in verdict.warnings:
         logger.warning("%s", warning)
     return verdict

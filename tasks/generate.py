@@ -1,4 +1,4 @@
-"""Step 3, generate: the cells of a round are asked for in batches, each a task, and come back as examined exemplars."""
+"""Step 3, generate: request the cells of a round in batches, each a task, and check the received exemplars."""
 
 import math
 from collections import Counter
@@ -21,7 +21,7 @@ from engine.system.concurrency import InTurn, gather_or_cancel
 from engine.system.worker_process import Executor
 
 # A task run costs the server 25 to 45 ms (docs/decisions/000-measured.md), and the run page draws each as a bar: with
-# eight of them a round the names of five rounds could not be read any more.
+# eight bars a round, the names of five rounds were unreadable.
 MAX_BATCHES = 4
 BATCH = 100
 BLOCK = 50
@@ -35,8 +35,8 @@ class Batch:
     """Neighbouring cells of a round.
 
     Args:
-        part: which one of how many it is, for the name of its task run.
-        begin: the number of its first block among those of the round.
+        part: its number and the count of batches, for the name of its task run.
+        begin: the number of its first block in the round.
     """
 
     cells: Sequence[Cell]
@@ -52,20 +52,20 @@ async def generate(
     run_in_worker: Executor,
     call: Call,
 ) -> list[Exemplar]:
-    """The exemplars of a round's cells, in cell order; raises what ``generate_cell`` raises.
+    """Return the exemplars of a round's cells, in cell order; raise the errors of ``generate_cell``.
 
     Args:
-        call: calls a step, as a task of the run page or plainly.
+        call: calls a step, either as a Prefect task or as a plain function.
     """
     in_turn = InTurn()
-    made = await gather_or_cancel(
+    results = await gather_or_cancel(
         call(generate_batch, rounds, batch, gateway, progress, run_in_worker, in_turn) for batch in split_cells(cells)
     )
-    return [exemplar for batch in made for exemplar in batch]
+    return [exemplar for result in results for exemplar in result]
 
 
 def split_cells(cells: Sequence[Cell]) -> list[Batch]:
-    """Batches of neighbouring cells, all of one size give or take one cell."""
+    """Split cells into batches of neighbouring cells, equal in size up to one cell."""
     count = min(MAX_BATCHES, math.ceil(len(cells) / BATCH))
     ends, batches, begin = [len(cells) * number // count for number in range(count + 1)], [], 0
     for number, (start, end) in enumerate(pairwise(ends), start=1):
@@ -78,24 +78,24 @@ def split_cells(cells: Sequence[Cell]) -> list[Batch]:
 async def generate_batch(
     rounds: Rounds, batch: Batch, gateway: ModelGateway, progress: Progress, run_in_worker: Executor, in_turn: InTurn
 ) -> list[Exemplar]:
-    """The exemplars of one batch; the gateway bounds the calls in flight across all batches of the run.
+    """Return the exemplars of one batch; the gateway limits the calls in flight across all batches of the run.
 
     Args:
-        in_turn: has the blocks of all batches embedded in the order of the plan.
+        in_turn: keeps the blocks of all batches in the order of the plan while they are embedded.
     """
 
     async def generate_block(number: int, block: Sequence[Cell]) -> list[Exemplar]:
-        made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.prompts) for cell in block)
-        came = [exemplar for cell in made for exemplar in cell]
-        exemplars = await run_in_worker(partial(rounds.screener.apply_rules, came))
+        cells = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.prompts) for cell in block)
+        received = [exemplar for cell in cells for exemplar in cell]
+        exemplars = await run_in_worker(partial(rounds.screener.apply_rules, received))
         progress.report(CandidatesCounted(Counter((item.trait, item.pole) for item in exemplars if item.is_accepted)))
-        # While others are asked; in turn, since a vector's last digit depends on what is embedded with it.
+        # Runs while other blocks wait for replies; in turn, because a vector's last digit depends on its batch.
         async with in_turn.turn(number):
             await rounds.embed(exemplars, run_in_worker)
         return exemplars
 
     blocks = (batch.cells[start : start + BLOCK] for start in range(0, len(batch.cells), BLOCK))
-    made = await gather_or_cancel(generate_block(number, block) for number, block in enumerate(blocks, batch.begin))
-    exemplars = [exemplar for block in made for exemplar in block]
+    results = await gather_or_cancel(generate_block(number, block) for number, block in enumerate(blocks, batch.begin))
+    exemplars = [exemplar for result in results for exemplar in result]
     get_run_logger().info("%d cells, %d exemplars", len(batch.cells), len(exemplars))
     return exemplars

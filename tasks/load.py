@@ -1,4 +1,4 @@
-"""Step 1, load: the request becomes a job, with the model, its seeds and what is attached already."""
+"""Step 1, load: turn the request into a job, with the model, its seeds and its attached samples."""
 
 from datetime import UTC, datetime
 
@@ -13,10 +13,10 @@ from engine.store.garbage import collect_garbage
 
 @task(name="load", task_run_name="load {request.handle}", cache_policy=NO_CACHE, persist_result=False)
 def load(settings: Settings, request: RunRequest) -> Job:
-    """The job of a request, in a store without the debris of earlier runs; raises what ``load_job`` raises."""
+    """Return the job of a request, after removing garbage of earlier runs; raise the errors of ``load_job``."""
     logger = get_run_logger()
-    for swept in collect_garbage(settings.samples_uri, request.handle, datetime.now(UTC)):
-        logger.warning("Taken away from the store: %s", swept)
+    for removed in collect_garbage(settings.samples_uri, request.handle, datetime.now(UTC)):
+        logger.warning("Removed from the store: %s", removed)
     job = load_job(settings, request)
     model = job.model
     counts = len(model.traits), len(model.seeds), len(model.attached)

@@ -1,4 +1,4 @@
-"""Step 2, plan: which exemplars to ask for, and the subjects that the synth model proposes where it can."""
+"""Step 2, plan: choose the exemplars to request, with subjects from the synth model if it can propose them."""
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -14,9 +14,9 @@ from engine.text.embedding import SentenceEncoder
 
 @task(name="plan", task_run_name="plan {job.level.effort}", cache_policy=NO_CACHE, persist_result=False)
 async def plan(settings: Settings, job: Job, gateway: ModelGateway, run_in_worker: Executor = run_here) -> Rounds:
-    """The rounds of a job, none of them begun."""
+    """Return the rounds of a job, before the first one."""
     rounds = await begin_rounds(job, settings.seed, gateway, SentenceEncoder(), run_in_worker)
-    made = rounds.plan
-    about = ", ".join(field.name for field in made.scenario_pool.fields)
-    get_run_logger().info("Plan %s: %d a pole, subjects of %s", made.plan_id, made.max_quota, about)
+    result = rounds.plan
+    fields = ", ".join(field.name for field in result.scenario_pool.fields)
+    get_run_logger().info("Plan %s: %d a pole, subjects of %s", result.plan_id, result.max_quota, fields)
     return rounds

@@ -1,4 +1,4 @@
-"""Steps 4 and 5, screen and choose: a round's exemplars are held against the rules, judged, and chosen among."""
+"""Steps 4 and 5, screen and choose: check a round's exemplars with the rules, judge them, and choose."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from engine.system.worker_process import Executor, run_here
 from engine.text.formatting import name_reason
 from expectations.own_suites import make_own_rules
 
-# From so many on the choice takes .15 s and more, twice what it takes to send it to another process (two cores).
+# With this many, the choice takes at least .15 s, twice the time to send it to another process (two cores).
 MANY_EXEMPLARS = 2_000
 
 
@@ -32,7 +32,7 @@ async def screen(
     progress: Progress,
     run_in_worker: Executor = run_here,
 ) -> Choice:
-    """The choice after this round: what is chosen, and why everything else is not."""
+    """Return the choice after this round: the chosen exemplars, and the rejected ones with their reasons."""
     own_rules = make_own_rules(rounds.plan, run_in_worker)
     judged = await judge_round(rounds, list(exemplars), gateway, voting_judge, progress, own_rules)
     judged = rounds.screen_meanings(judged)
@@ -46,12 +46,12 @@ def _log_choice(rounds: Rounds, choice: Choice, judged: Sequence[Exemplar]) -> N
     logger = get_run_logger()
     for trait, auc in rounds.judge_aucs.items() if rounds.round_no == 1 else ():
         if list_calibration_examples(rounds.plan.model, trait):
-            logger.info("%s: the judge tells unseen seeds apart with an AUC of %.2f", trait, auc)
+            logger.info("%s: the judge separates unseen seeds with an AUC of %.2f", trait, auc)
     reasons = count_reasons(choice.rejected)
-    told = {"round": rounds.round_no, "chosen": len(choice.chosen), "rejected": reasons}
-    found = ", ".join(f"{name_reason(reason)} {count}" for reason, count in reasons.items()) or "nothing else"
+    extra = {"round": rounds.round_no, "chosen": len(choice.chosen), "rejected": reasons}
+    counts = ", ".join(f"{name_reason(reason)} {count}" for reason, count in reasons.items()) or "nothing else"
     logger.info(
-        "Round %d: %d chosen; %s: %s", rounds.round_no, len(choice.chosen), count_others(choice), found, extra=told
+        "Round %d: %d chosen; %s: %s", rounds.round_no, len(choice.chosen), count_others(choice), counts, extra=extra
     )
     votes = count_votes(exemplar.votes for exemplar in judged)
     if votes.votes:

@@ -1,4 +1,4 @@
-"""Step 7, write: one sample set into the store, attached or rejected as the gate says, in one move."""
+"""Step 7, write: write one sample set to the store atomically, attached or rejected by the gate."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,22 +20,22 @@ from engine.text.formatting import join_words
 def write(
     settings: Settings, rounds: Rounds, stamp: RunStamp, verdict: Verdict, gateway: ModelGateway
 ) -> StoredSet | tuple[str, ...]:
-    """The sample set as it stands in the store, or the runs whose sets came in since the check: then it is not there.
+    """Return the stored sample set or, if sets were attached since the check, their run ids: then it is not written.
 
     Raises:
-        FrozenModelError: the model was trained or archived while the run went on; nothing is written.
-        ModelBusyError: a text of the set was added to the model's samples meanwhile; nothing is written.
+        FrozenModelError: the model was trained or archived during the run; nothing is written.
+        ModelBusyError: a text of the set was added to the model's samples during the run; nothing is written.
     """
     until = datetime.now(UTC) + timedelta(days=settings.review_days)
     sample_set = make_sample_set(rounds, stamp, verdict, gateway, until)
     newer: list[str] = []
     rows = sample_set.kept if sample_set.status == "attached" else []
-    beside = (*verdict.checked_against, *sample_set.replaces) if verdict.success else None
-    may_enter = make_entry_check(settings, stamp.handle, sample_set.pool, rows, beside, newer)
+    checked_against = (*verdict.checked_against, *sample_set.replaces) if verdict.success else None
+    may_enter = make_entry_check(settings, stamp.handle, sample_set.pool, rows, checked_against, newer)
     stored = write_set(settings.samples_uri, sample_set, may_enter)
     if newer:
-        get_run_logger().warning("A set of run %s came in since: the gate checks beside it", join_words(newer))
+        get_run_logger().warning("A set of run %s was attached since the check: the gate runs again", join_words(newer))
         return tuple(newer)
-    told = {"status": sample_set.status, "kept": len(sample_set.kept), "rejected_rows": len(sample_set.rejected)}
-    get_run_logger().info("%s: %s", sample_set.status, stored.folder, extra=told)
+    extra = {"status": sample_set.status, "kept": len(sample_set.kept), "rejected_rows": len(sample_set.rejected)}
+    get_run_logger().info("%s: %s", sample_set.status, stored.folder, extra=extra)
     return stored

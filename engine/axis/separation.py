@@ -30,9 +30,7 @@ def fit_axis(vectors: Vectors, positive: Flags) -> Vectors:
 
 
 def score_held_out(vectors: Vectors, positive: Flags, groups: Sequence[str]) -> Numbers:
-    """Return cross-validated scores of texts. A score above 0 is positive.
-
-    Each text is scored on an axis that is fit to the other folds and centred between the poles.
+    """Score each text on an axis that is fit to all further folds and centred between the poles: above 0 is positive.
 
     Args:
         vectors: shape (n, d).

@@ -28,8 +28,6 @@ SAME_LENGTH = 1.2
 # Subtracted from a pair for each text that carries a shortcut.
 SHORTCUT = 2.0
 ARTICLES = frozenset({"a", "an", "the"})
-
-
 # The keys of both exemplars of each pair, and its score.
 Ranking = tuple[tuple[str, str, float], ...]
 

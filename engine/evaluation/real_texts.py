@@ -25,8 +25,6 @@ MAX_CHARACTERS = 20_000
 # The quantile of the normal distribution for an interval of 95 %.
 Z_95 = 1.959964
 Item = TypeVar("Item", Seed, Attached)
-
-
 # Reasons for leaving a labelled text out of the evaluation. A "between" text is at neither pole; an "attached" one
 # would be scored by itself; an "authored" one would flatter those samples; "surplus" is above ``MAX_REAL_PER_POLE``.
 LEFT_OUT = {

@@ -21,7 +21,6 @@ from engine.text.formatting import format_cost, format_seconds, name_reason
 
 # A page with the samples of more traits is too long to read; the report shows all of them.
 MAX_TRAITS = 6
-
 # Escaped with backslashes, because one of Prefect's two pages shows character references literally.
 _MARKUP = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>#|&~"})
 # A command in our messages. Code spans need no escaping.
@@ -122,10 +121,8 @@ def _write_review_steps(stored: StoredSet, report: str, api_url: str | None) -> 
     if api_url:
         read = _write_link("Review the samples", f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/review")
     commands = [f"exemplars review {stored.run_id} {word}" for word in ("--attach", "--reject")]
-    decide = (
-        "**Then attach or reject them**: there, by this page's *Resume* while the run is suspended, or by a command:"
-    )
-    return [read, decide if api_url else decide.replace("there, ", ""), _write_code("sh", *commands)]
+    note = "**Then attach or reject them**: there, by this page's *Resume* while the run is suspended, or by a command:"
+    return [read, note if api_url else note.replace("there, ", ""), _write_code("sh", *commands)]
 
 
 def _write_link(text: str, address: str) -> str:

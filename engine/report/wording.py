@@ -55,11 +55,9 @@ _FOR_STRAYING = "the synth model does not follow its instructions, so take a str
 _FOR_UNCLEAR_POLES = "make description and seeds separate the poles more clearly, or take a stronger synth model"
 _FOR_MORE_ROUNDS = "give the effort more top_up_rounds (data/effort.yaml): kept replies are not paid for again"
 _FOR_UNREAD_VOTES = "most of the judge's votes on them cannot be read, so take another judge (EXEMPLARS_JUDGE_MODEL)"
-
 _FOR_OWN = "say it in the brief of model.yaml (failure_modes), or change the {}: no reply is asked for twice"
 _FOR_OWN_PLAIN = "change the {}, or take a chat model: this one is not shown the brief. No reply is asked for twice"
 _FOR_UNANSWERED = "take a judge that answers it (EXEMPLARS_JUDGE_MODEL)"
-
 _SEE_GATE = "see the gate's results in the report, and fix the samples or the suite that they name"
 
 REMEDIES: Mapping[Reason, str] = {
@@ -224,8 +222,7 @@ def _explain_hopeless(rounds: Rounds) -> str:
     return (
         f"none of the {len(rejected):,} replies of the first round can be used ({reasons}), such as "
         f"{' and '.join(quoted)}; no more were requested, since {REMEDIES[first]}. The replies are kept and not "
-        "paid for again; to ask the same model again, type "
-        f"'exemplars prune --replies {rounds.plan.model.handle}' first."
+        f"paid for again; to retry the same model, type 'exemplars prune --replies {rounds.plan.model.handle}' first."
     )
 
 

@@ -25,8 +25,6 @@ ENTRIES = re.compile(r"gx(/.*)?|README\.md")
 README = Path(__file__).parent / "README.md"
 BATCH = "all"
 ROW_FLOOR = '{"$PARAMETER": "row_floor"}'
-
-
 # A suite of the gate, and the frame that it checks: a model's handle and its pool, None for both pools.
 Check = tuple[str, str, Pool | None]
 

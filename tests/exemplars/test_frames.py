@@ -83,7 +83,7 @@ def test_wrong_row_is_named_by_its_number_and_what_is_no_frame_refused(folder: P
         exemplars.add_samples(HANDLE, pd.DataFrame({"text": ["a", "b", "c"], "clarity": ["Clear", None, "Cler"]}))
     twice = pd.DataFrame([["a", 1, 0]], columns=["text", "clarity", "clarity"])
     for frame in (REAL.to_dict(), REAL.head(0), pd.DataFrame(), twice):
-        with pytest.raises(InputError, match="labelled texts are a pandas data frame with rows, and with each column"):
+        with pytest.raises(InputError, match="labelled texts must be a pandas data frame with rows, and with each"):
             exemplars.add_samples(HANDLE, frame)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="frame has no labelled texts"):
         exemplars.add_samples(HANDLE, pd.DataFrame({"text": ["a"], "clarity": [None]}))
@@ -92,7 +92,7 @@ def test_wrong_row_is_named_by_its_number_and_what_is_no_frame_refused(folder: P
     assert before == read_files(folder)
 
 
-def test_samples_are_held_against_a_frame_as_the_command_holds_them(folder: Path) -> None:
+def test_samples_are_evaluated_on_a_frame_as_by_the_command(folder: Path) -> None:
     found = exemplars.test(HANDLE, REAL)
     only = exemplars.test(HANDLE, REAL.rename(columns={"clarity": "label"}), "clarity")
     [clarity, safety] = found.traits
@@ -115,7 +115,7 @@ def test_texts_are_scored_in_a_frame(folder: Path) -> None:
     assert ([PLAIN, STIFF], {"clarity"}) == (list(found["text"][:2]), set(found["trait"]))
     assert ["positive", "negative"] == list(found["leans_to"][:2])
     pd.testing.assert_frame_equal(found.head(1), single, rtol=1e-5)
-    for texts, said in (([], "nothing to score"), ([PLAIN, None], "no text"), ([PLAIN, " "], "^Text 2 is empty")):
+    for texts, said in (([], "nothing to score"), ([PLAIN, None], "not a text"), ([PLAIN, " "], "^Text 2 is empty")):
         with pytest.raises(InputError, match=said):
             exemplars.score(HANDLE, texts)  # type: ignore[arg-type]
 
@@ -143,5 +143,5 @@ def test_authored_samples_come_before_attached_ones_with_the_columns_of_the_stor
     ]
     assert (["authored"] * 3, 3) == (list(own["provenance"]), own["run_id"].isna().sum())
     assert 13 == found["id"].nunique()
-    with pytest.raises(InputError, match=r"Load them apart"):
+    with pytest.raises(InputError, match=r"Load them separately"):
         exemplars.load_samples(HANDLE, "eval", authored=True)
