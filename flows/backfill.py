@@ -1,4 +1,4 @@
-"""Synthesize over many models: one run a model, each with its own run id, in processes that they share."""
+"""The flow ``backfill``: synthesis for many models, one run each with its own run id, in shared processes."""
 
 import asyncio
 import os
@@ -39,11 +39,11 @@ from flows.run.parameters import Batch, ChosenEffort, Glob, Handles, MaxCost, Na
 from flows.run.run_events import attending_flow
 from flows.synthesize import synthesize
 
-# Where Prefect's runner has put the id of the flow run that a process is for.
+# Prefect's runner sets this variable to the id of the flow run that it started the process for.
 FLOW_RUN = "PREFECT__FLOW_RUN_ID"
-# Of Prefect's own for each run, which sends ours: to make its settings anew takes 20 ms of the processor.
+# Prefect would send a heartbeat for each child run; ours suffices. Rebuilding Prefect's settings takes 20 ms of CPU.
 NO_HEARTBEATS = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
-# A run that somebody waits for, on the same cores, gets nine tenths of what both want.
+# On shared cores, a run that a person waits for gets nine tenths of the contested CPU time.
 NICENESS = 10
 PUBLISH_SECONDS = 5.0
 
@@ -65,45 +65,44 @@ async def backfill(
     refresh: bool = False,
     batch: Batch = "none",
 ) -> dict[str, int] | State[Any]:
-    """Makes labelled samples for many models, one run each; a model that has them already is passed over.
+    """Generate labelled samples for many models, one run each; models that already have them are skipped.
 
     Args:
         handles: Models by name, such as u22a8.technical-writing. Handles, namespace and glob add up.
         namespace: All models of a namespace, such as u22a8.
-        glob: All models whose handle fits a pattern: * stands for any letters, as in u22a8.*-report.
-        only_lacking: Fills up. Of those, or where nothing is named of all models, only drafts in which some pole of a
-            trait has fewer attached samples than the effort asks for, and of each pole only so many as it lacks.
+        glob: All models with a handle that matches a pattern; * stands for any characters, as in u22a8.*-report.
+        only_lacking: Generate only missing samples. Selects, from the named models or from all, drafts in which some
+            pole of a trait has fewer attached samples than the effort asks for; each pole gets what it is missing.
         synth_type: What the samples are for: from_traits, diversify or enrich, as in synthesize.
         effort: How many samples for each pole of each trait, by which synth model, as in synthesize.
-        force: Also models that have a set of this synth type and effort for their definition as it is now. Not
-            beside refresh.
-        strict: Attaches nothing of a model where nothing tells the poles of a trait apart, as in synthesize.
-        models_at_once: How many models are worked on at a time in one process.
-        part_size: One process does all, or the models are handed out in parts of so many, each a run on the work pool
-            that the next free worker takes.
-        max_cost_usd: What all models together may cost, in dollars; each has its effort's own limit besides.
+        force: Include models that have a set of this synth type and effort for their present definition. Cannot be
+            combined with refresh.
+        strict: Attach nothing for a model if the poles of a trait are inseparable, as in synthesize.
+        models_at_once: Number of models that one process works on at a time.
+        part_size: Number of models in a part; each part is a run on the work pool that the next free worker takes.
+            Without it one process does all models.
+        max_cost_usd: Cost limit of all models together, in dollars; the effort's limit also applies to each model.
         per_pole: How many samples for each pole of each trait, in place of the effort's number.
-        refresh: Only drafts, of those that are named or of all, that have sets made for an older definition; with
-            only_lacking these too. Those sets count as gone, and go when the new one is attached. Another description,
-            trait, brief, scenario, text, language or question makes another definition; another sample does not.
-        batch: Whether calls go to the provider in files, which answers within a day and takes about half the price.
-            first: those of the first round. all: further rounds and votes too. Models wait meanwhile, and go on by
-            themselves.
+        refresh: Select drafts, from the named models or from all, that have sets made for an older definition; with
+            only_lacking, in addition to its drafts. Such sets do not count, and the new set replaces them. A changed
+            description, trait, brief, scenario, text, language or question changes the definition; a sample does not.
+        batch: Whether calls go to the provider in files, which it answers within a day at about half the price. first:
+            calls of the first round. all: further rounds and votes too. Waiting models resume by themselves.
     """
     # The parameters are the fields of a request.
-    asked: dict[str, Any] = dict(locals())
+    params: dict[str, Any] = dict(locals())
     if has_process := FLOW_RUN in os.environ:
-        # Others of this machine go first: it cannot be undone.
+        # Yield the CPU to other processes; a process cannot lower its niceness again.
         os.nice(NICENESS)
     async with attending_flow() as settings:
         if not has_process:
-            # A command on a temporary server is watched by nobody: where it was killed, the next one ends its runs.
+            # Nothing watches a command on a temporary server: if it is killed, the next command ends its runs.
             with get_client(sync_client=True) as server:
                 await asyncio.to_thread(end_gone_runs, server)
         earlier = read_ledger(settings.samples_uri, str(flow_run.get_id()))
         runs = {row.handle: row.run_id for row in earlier.rows if row.run_id}
-        request = BackfillRequest(**{**asked, "handles": tuple(handles or ()), "done": frozenset(runs.values())})
-        # What an earlier start of this run has made is known to a third one too, whenever the second may die.
+        request = BackfillRequest(**{**params, "handles": tuple(handles or ()), "done": frozenset(runs.values())})
+        # The ledger keeps the run ids of earlier starts, for a third start if this one is killed.
         ledger = Ledger(ModelRow(handle, run_id=runs.get(handle)) for handle in list_selected(settings, request))
         get_run_logger().info("%s", count_noun(len(ledger.rows), "model"))
         stopped = await work_through(settings, request, ledger, earlier.spent_usd or 0.0)
@@ -113,28 +112,28 @@ async def backfill(
 async def work_through(
     settings: Settings, request: BackfillRequest, ledger: Ledger, spent_usd: float
 ) -> BaseException | None:
-    """Works on all models; what made it stop before its end, if something did."""
+    """Work on all models and return the error that stopped the backfill early, if any."""
     logger, waits = get_run_logger(), request.batch != "none"
     budget = make_shared_budget(settings, request.max_cost_usd, spent_usd, waits)
     async with get_client() as client, open_backfill_resources(settings, request, budget, logger) as resources:
-        # By which the deploy step sees whether the process is gone.
-        mark = LeaseLabels("", datetime.now(UTC), name_process())
-        await client.update_flow_run_labels(UUID(str(flow_run.get_id())), dict(mark.to_labels()))
+        # The label tells the deploy step whether the process is gone.
+        labels = LeaseLabels("", datetime.now(UTC), name_process())
+        await client.update_flow_run_labels(UUID(str(flow_run.get_id())), dict(labels.to_labels()))
         async with open_children(client, synthesize, len(ledger.rows)) as children:
-            worker, place = BackfillWorker(request, ledger, resources, children), settings.samples_uri
-            async with publish_ledger(place, ledger, worker.record_progress):
+            worker, uri = BackfillWorker(request, ledger, resources, children), settings.samples_uri
+            async with publish_ledger(uri, ledger, worker.record_progress):
                 with watch_for_end(resources.watcher, worker), temporary_settings(NO_HEARTBEATS):
                     if request.part_size is None:
                         await worker.work(ledger.rows)
                         await wait_for_batches(settings, ledger, worker)
                     else:
-                        parts = PartDispatcher(client, place, worker, ledger, children.task_run_id, budget, logger)
+                        parts = PartDispatcher(client, uri, worker, ledger, children.task_run_id, budget, logger)
                         await parts.work(request, request.part_size)
     return worker.stopped
 
 
 async def wait_for_batches(settings: Settings, ledger: Ledger, worker: BackfillWorker) -> None:
-    """Collects what models wait for in this process, where it has no deployment: nothing else would wake them."""
+    """Collect batch replies in this process if it has no deployment: nothing else would resume the waiting models."""
     while deployment.get_id() is None and (rows := ledger.list_in("in a batch")) and not worker.stopped:
         worker.say(MAY_END)
         ready = await collect_here(settings, [str(row.run_id) for row in rows], worker.say)
@@ -143,27 +142,27 @@ async def wait_for_batches(settings: Settings, ledger: Ledger, worker: BackfillW
 
 @asynccontextmanager
 async def publish_ledger(samples_uri: str, ledger: Ledger, update: Callable[[], None]) -> AsyncIterator[None]:
-    """Inside the block the page of this flow run and the ledger's file follow the ledger; both once more at the end.
+    """Inside the block, keep the flow run's page and the ledger file up to date; write both once more at the end.
 
     Args:
-        update: brings the ledger up to date.
+        update: called before each write, to bring the ledger up to date.
     """
     run_id, shown = str(flow_run.get_id()), ""
 
     async def publish() -> None:
         nonlocal shown
         update()
-        page, words = write_backfill_page(ledger, locate_ledger(samples_uri, run_id)), describe_backfill(ledger)
+        page, summary = write_backfill_page(ledger, locate_ledger(samples_uri, run_id)), describe_backfill(ledger)
         if page == shown:
             return
-        # A server that does not answer, or a store that takes nothing, is no reason to fail: writing the sets would.
+        # An unavailable server or store must not fail the backfill here; writing the sets would report the store.
         try:
             await asyncio.to_thread(write_ledger, samples_uri, run_id, ledger)
-            await show(run_id, "progress", 100 * round(ledger.share, 3), words[0])
-            await show(run_id, "verdict", page, "\n\n".join(words))
+            await show(run_id, "progress", 100 * round(ledger.share, 3), summary[0])
+            await show(run_id, "verdict", page, "\n\n".join(summary))
             shown = page
         except (StoreError, httpx.HTTPError) as error:
-            get_run_logger().warning("The page of this backfill was not brought up to date: %s", error)
+            get_run_logger().warning("The page of this backfill was not updated: %s", error)
 
     try:
         async with repeating(publish, PUBLISH_SECONDS):
@@ -175,18 +174,18 @@ async def publish_ledger(samples_uri: str, ledger: Ledger, update: Callable[[], 
 
 @contextmanager
 def watch_for_end(watcher: CancellationWatcher, worker: BackfillWorker) -> Iterator[None]:
-    """Inside the block the worker stops where somebody ends this run, or cancels the run that handed it out."""
+    """Inside the block, stop the worker if somebody ends this run or cancels its parent run."""
     stop, parent = partial(worker.stop, at_once=True), flow_run.get_parent_flow_run_id()
-    of_parent = watcher.watching(UUID(parent), stop, explain_cancelled) if parent else nullcontext()
-    with watcher.watching(UUID(str(flow_run.get_id())), stop), of_parent:
+    watching_parent = watcher.watching(UUID(parent), stop, explain_cancelled) if parent else nullcontext()
+    with watcher.watching(UUID(str(flow_run.get_id())), stop), watching_parent:
         yield
 
 
 def conclude(ledger: Ledger, stopped: BaseException | None) -> dict[str, int] | State[Any]:
-    """How many models are in each state, where nothing is left to do; the state's message says it in a sentence.
+    """Return the number of models in each state if nothing is left to do, with a sentence as the state's message.
 
     Raises:
-        Abort: the run is over by what Prefect says.
+        Abort: according to Prefect, the run has ended.
     """
     counts = {str(state): count for state, count in ledger.count().items()}
     sentence = describe_end(ledger, stopped)
@@ -198,6 +197,6 @@ def conclude(ledger: Ledger, stopped: BaseException | None) -> dict[str, int] | 
     if isinstance(stopped, SharedBudgetError):
         return Cancelled(name=STOPPED_AT_LIMIT, message=sentence, data=SharedBudgetError(sentence))
     if ledger.list_in(*UNFINISHED_STATES):
-        # Not raised, for Prefect would put words of its own before the message.
+        # Not raised, since Prefect would put its own words before the message.
         return Failed(message=sentence, data=BackfillError(sentence))
     return Completed(message=capitalise(describe_backfill(ledger)[0]), data=counts)

@@ -1,1 +1,1 @@
-"""Many models at once: which are meant, the ledger of what has become of each, and its page."""
+"""Backfills: runs for many models, with the selection of models, a ledger of their outcomes and a page."""

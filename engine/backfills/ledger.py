@@ -11,18 +11,18 @@ from engine.system.filesystem import read_bytes, replace_file
 
 ModelState = Literal["waits", "runs", "in a batch", "attached", "skipped", "failed", "busy elsewhere", "cancelled"]
 MODEL_STATES: tuple[ModelState, ...] = get_args(ModelState)
-# A backfill that is started again does the models in these states.
+# A restarted backfill works on the models in these states.
 UNFINISHED_STATES: tuple[ModelState, ...] = ("waits", "runs", "failed", "busy elsewhere", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One model: ``kept`` of ``wanted`` exemplars over all traits and poles; ``note`` is a sentence or empty.
+    """The state and outcome of one model: it kept ``kept`` of ``wanted`` exemplars over all traits and poles.
 
-    ``older_sets`` and ``older_samples`` are those that were made for another definition than its present one.
-    ``kept``, ``wanted`` and ``rejected``, which does not count what is to spare, are None where they are not known,
-    ``cost_usd`` is None where the price is not known, and ``run_id`` is None where no run was made. ``warnings`` counts
-    those on what was attached. ``at_limit`` says that it was the backfill's limit that cancelled it.
+    ``older_sets`` and ``older_samples`` count sets and samples made for another definition than the present one.
+    ``kept``, ``wanted`` and ``rejected`` are None if unknown; ``rejected`` excludes surplus samples. ``cost_usd`` is
+    None if the price is unknown, and ``run_id`` is None if no run was created. ``note`` is a sentence or empty.
+    ``warnings`` counts the warnings on the attached set. ``at_limit``: the backfill's cost limit cancelled the run.
     """
 
     handle: str
@@ -41,7 +41,7 @@ class ModelRow:
 
 
 class Ledger:
-    """The rows in the order in which the models were named, and what this backfill spent.
+    """The rows of all models, in the order of their selection, and the money that this backfill spent.
 
     ``spent_usd`` counts toward the limit, ``max_usd``; without a limit both are None. It may exceed the cost of the
     runs: a call without a reply counts at its highest possible cost, in sum ``unconfirmed_usd``. ``ended`` is True if
@@ -57,47 +57,47 @@ class Ledger:
 
     @property
     def rows(self) -> tuple[ModelRow, ...]:
-        """All rows, in order."""
+        """All rows, in the order of selection."""
         return tuple(self._rows.values())
 
     def update(self, handle: str, **changes: Any) -> ModelRow:
-        """Changes fields of a model's row and returns the new row."""
+        """Change fields of a model's row and return the new row."""
         self._rows[handle] = row = replace(self._rows[handle], **changes)
         return row
 
     def replace_row(self, row: ModelRow) -> None:
-        """Replaces the row of the same model; a row of a model that this ledger does not have is ignored."""
+        """Replace the row of the same model; ignore a row of a model that is not in this ledger."""
         if row.handle in self._rows:
             self._rows[row.handle] = row
 
     def list_in(self, *states: ModelState) -> list[ModelRow]:
-        """The rows that are in one of these states."""
+        """Return the rows in any of the given states."""
         return [row for row in self._rows.values() if row.state in states]
 
     def count(self) -> Counter[ModelState]:
-        """How many rows are in each state."""
+        """Count the rows in each state."""
         return Counter(row.state for row in self._rows.values())
 
     @property
     def share(self) -> float:
-        """The share of the models, in [0, 1], that are finished: neither waiting nor running."""
+        """The share of finished models, in [0, 1]: neither waiting nor running."""
         open_rows = len(self.list_in("waits", "runs"))
         return 1 - open_rows / len(self._rows) if self._rows else 1.0
 
     @property
     def cost_usd(self) -> float | None:
-        """The cost of all runs together; None where no run's cost is known."""
+        """The total cost of all runs; None if no run's cost is known."""
         costs = [row.cost_usd for row in self._rows.values() if row.cost_usd is not None]
         return sum(costs) if costs else None
 
 
 def locate_ledger(samples_uri: str, run_id: str) -> str:
-    """The file of a backfill's ledger."""
+    """Return the path of a backfill's ledger file."""
     return f"{samples_uri.rstrip('/')}/{BACKFILLS}/{run_id}.json"
 
 
 def read_ledger(samples_uri: str, run_id: str) -> Ledger:
-    """The ledger of a backfill as last written; a ledger without rows if the file is missing or damaged.
+    """Return the ledger of a backfill as last written; without rows if the file is missing or damaged.
 
     Raises:
         StoreError: the file exists but cannot be read.
@@ -110,7 +110,7 @@ def read_ledger(samples_uri: str, run_id: str) -> Ledger:
 
 
 def write_ledger(samples_uri: str, run_id: str, ledger: Ledger) -> None:
-    """Writes the file of a backfill's ledger atomically: a JSON document with counts by state, costs, and the rows.
+    """Write the ledger file of a backfill atomically: a JSON document with counts by state, costs and rows.
 
     Raises:
         StoreError: the file cannot be written.

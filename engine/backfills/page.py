@@ -1,4 +1,4 @@
-"""Says in words what came of a backfill, and writes its markdown page: a table of all models, failed ones first."""
+"""Describes the outcome of a backfill, and writes its markdown page: a table of all models, failed ones first."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,12 @@ from engine.backfills.ledger import UNFINISHED_STATES, Ledger, ModelRow, ModelSt
 from engine.report.run_page import escape
 from engine.text.formatting import capitalise, count_noun, format_cost, format_seconds, shorten
 
-# More rows are slow to draw and nobody reads them.
+# More rows render slowly, and nobody reads them.
 MAX_ROWS = 300
 MAX_NOTE_CHARS = 300
-# In a sentence.
+# Limits of a sentence: failed models, and characters of each note.
 MAX_NAMED, MAX_NAMED_CHARS = 5, 200
-# In the order of the page.
+# The keys are in the order of the page.
 STATE_WORDS: Mapping[ModelState, str] = {
     "failed": "failed",
     "cancelled": "cancelled",
@@ -22,16 +22,16 @@ STATE_WORDS: Mapping[ModelState, str] = {
     "waits": "waiting",
     "skipped": "already had samples",
 }
-# Relative to the page of an artifact: both of Prefect's pages that show one, in both of its UIs, are three levels deep.
+# Relative to an artifact's page: both Prefect pages that show an artifact, in both UIs, are three levels deep.
 RUN = "../../runs/flow-run/"
 NOTHING = "–"
 
 
 def describe_backfill(ledger: Ledger) -> tuple[str, str]:
-    """Describes a backfill in a headline and a line of text.
+    """Return a headline and a line of text about a backfill.
 
-    The headline says how many of the models have their samples; the text counts the models by state and says what to do
-    next once the backfill has ended.
+    The headline counts the models that have their samples. The text counts the models by state and, once the backfill
+    has ended, says what to do next.
     """
     counts = ledger.count()
     have = counts["attached"] + counts["skipped"]
@@ -45,10 +45,10 @@ def describe_backfill(ledger: Ledger) -> tuple[str, str]:
 
 
 def describe_end(ledger: Ledger, stopped: BaseException | None = None) -> str:
-    """Describes a backfill that has ended in some sentences: the headline, what failed, and what to do.
+    """Return some sentences about an ended backfill: the headline, the failed models, and what to do.
 
     Args:
-        stopped: the error that ended the backfill early, if one did.
+        stopped: the error that ended the backfill early, if any.
     """
     headline, sentence = describe_backfill(ledger)
     sentences = [headline]
@@ -64,7 +64,7 @@ def describe_end(ledger: Ledger, stopped: BaseException | None = None) -> str:
 
 
 def write_backfill_page(ledger: Ledger, file: str) -> str:
-    """Writes the page's markdown, while the backfill runs and at its end; ``file`` is where the ledger has all rows."""
+    """Return the page's markdown, for a running or ended backfill; ``file`` is the ledger file with all rows."""
     headline, sentence = describe_backfill(ledger)
     kept = sum(row.kept or 0 for row in ledger.list_in("attached"))
     rejected = sum(row.rejected or 0 for row in ledger.rows)
@@ -86,14 +86,14 @@ def write_backfill_page(ledger: Ledger, file: str) -> str:
 
 
 def describe_row(row: ModelRow) -> str:
-    """A model in one line: its state, what was kept where that is not all, how long it took, and why."""
+    """Return a line about a model: its state, the kept samples if some are missing, the time, and the reason."""
     kept = "" if row.kept in (None, row.wanted) else f", {row.kept} of {row.wanted} kept"
     took = "" if row.seconds is None else f", {format_seconds(row.seconds)}"
     return f"{row.handle}: {_describe_state(row)}{kept}{took}" + (f" ({row.note})" if row.note else "")
 
 
 def _describe_cost(ledger: Ledger) -> str:
-    """“cost $0.39, $0.11 held for calls without a reply, limit $0.50”."""
+    """Return “cost $0.39, $0.11 held for calls without a reply, limit $0.50”."""
     held = f", {format_cost(ledger.unconfirmed_usd)} held for calls without a reply" if ledger.unconfirmed_usd else ""
     limit = "" if ledger.max_usd is None else f", limit {format_cost(ledger.max_usd)}"
     return f"cost {format_cost(ledger.cost_usd)}{held}{limit}"
@@ -103,14 +103,14 @@ def _describe_next_step(ledger: Ledger) -> str:
     if not ledger.ended:
         return "It is under way."
     if ledger.list_in("in a batch"):
-        return "A provider answers a batch within a day, and the models that wait for it go on then."
+        return "A provider answers a batch within a day; then the models that wait for it resume."
     if not ledger.list_in(*UNFINISHED_STATES):
         older = sum(row.older_sets > 0 for row in ledger.rows)
-        what = f"{count_noun(older, 'model has', 'models have')} samples made for an older definition"
-        return f"{what}: with refresh a backfill makes them anew." if older else "Nothing is left to do."
+        outdated = f"{count_noun(older, 'model has', 'models have')} samples made for an older definition"
+        return f"{outdated}: with refresh a backfill makes them anew." if older else "Nothing is left to do."
     if any(row.at_limit for row in ledger.rows):
-        anew = "its limit counts anew for each start, and a nightly one goes on the next night"
-        return f"Start the backfill again, as it was or with a higher limit: it does only what is left, {anew}."
+        note = "its limit counts anew for each start, and a nightly one resumes the next night"
+        return f"Start the backfill again, as it was or with a higher limit: it does only what is left, {note}."
     if ledger.list_in("failed"):
         return "Fix what failed, be it a name in the parameters, and start again: a backfill does only what is left."
     return "Start the backfill again with the same parameters: it does only what is left."
@@ -132,7 +132,7 @@ def _write_row(row: ModelRow) -> str:
 
 
 def _name(row: ModelRow) -> str:
-    """The handle and note of a model; many notes begin with the handle already."""
+    """Return the handle and note of a model; many notes already begin with the handle."""
     note = shorten(row.note, MAX_NAMED_CHARS)
     return note if note.startswith(row.handle) else f"{row.handle}: {note}"
 

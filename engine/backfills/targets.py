@@ -1,4 +1,4 @@
-"""Which models a backfill is about, and which of them have what it would make already."""
+"""Select the models of a backfill, and find the models that already have its samples."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,12 +23,12 @@ from engine.store.store import StoredSet, count_stored, list_replaced, list_sets
 
 @dataclass(frozen=True, slots=True)
 class BackfillRequest:
-    """What a backfill was asked for; ``flows.backfill`` explains each field.
+    """The parameters of a backfill; ``flows.backfill`` explains each field.
 
-    ``done`` are the ids of the runs that an earlier start of the same backfill has made.
+    ``done``: ids of the runs that an earlier start of the same backfill created.
 
     Raises:
-        HandleError, InputError: it is nothing that could be asked for.
+        HandleError, InputError: a parameter is invalid.
     """
 
     handles: tuple[str, ...] = ()
@@ -54,24 +54,24 @@ class BackfillRequest:
 
     @property
     def names(self) -> bool:
-        """Whether it names models, by handle, namespace or glob."""
+        """Return whether the request names models, by handle, namespace or glob."""
         return bool(self.handles or self.namespace or self.glob)
 
     def ask_for(self, handle: str) -> RunRequest:
-        """What the run of one of the models is asked for."""
+        """Return the request of one model's run."""
         return RunRequest.take({item.name: getattr(self, item.name) for item in fields(self)} | {"handle": handle})
 
     def to_parameters(self) -> dict[str, Any]:
-        """The parameters of a flow run that is asked for the same."""
-        asked = {**asdict(self), "handles": list(self.handles)}
-        del asked["done"]
-        return asked
+        """Return the parameters of a flow run with the same request."""
+        params = {**asdict(self), "handles": list(self.handles)}
+        del params["done"]
+        return params
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Why a model is passed over, None where it has something to do; and how many attached sets, and samples in them,
-    it has that were made for an older definition. Of one that takes no samples these are 0: it cannot have them anew.
+class ModelStatus:
+    """The reason for skipping a model, None if it needs a run; and counts of its attached sets, and their samples, made
+    for an older definition. The counts are 0 for a model with frozen samples, since they cannot be replaced.
     """
 
     skip_reason: SkipReason | None = None
@@ -80,46 +80,46 @@ class Standing:
 
 
 def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ...]:
-    """The handles that a selection names, each once, given ones first; all of the catalogue where it names none.
+    """Return the selected handles, each once, explicit ones first; all of the catalogue if the request names none.
 
-    A handle of no model is among them: its run reports that.
+    An explicit handle without a model stays in the list: its run reports the mistake.
 
     Raises:
-        InputError: neither is any model named nor are only lacking ones wanted, or nothing fits what is named, or
-            both ``force`` and ``refresh`` are asked for.
+        InputError: the request names no models and sets neither ``only_lacking`` nor ``refresh``, no model matches
+            the namespace or glob, or both ``force`` and ``refresh`` are set.
         StoreError: the catalogue cannot be read.
     """
     if not (request.names or request.only_lacking or request.refresh):
         raise InputError(
-            "say which models are meant: give handles, a namespace or a glob, or choose only lacking ones, for all "
-            "drafts that have less than the effort asks for"
+            "No models are selected: give handles, a namespace or a glob, or choose only_lacking, for all drafts "
+            "that have fewer samples than the effort asks for"
         )
     if request.force and request.refresh:
         raise InputError(
-            "force has no effect beside refresh, which makes anew only what is of an older definition: leave one out"
+            "force has no effect with refresh, which replaces only samples made for an older definition: leave one out"
         )
-    there = [handle for handle in list_handles(settings.models_uri) if _fits(handle, request)]
-    if not request.handles and not there and request.names:
+    matches = [handle for handle in list_handles(settings.models_uri) if _fits(handle, request)]
+    if not request.handles and not matches and request.names:
         named = " and ".join(f"{name} {value!r}" for name in ("namespace", "glob") if (value := getattr(request, name)))
         raise InputError(f"no model of {settings.get_written('models_uri')} fits the {named}")
-    return tuple(dict.fromkeys([*request.handles, *there]))
+    return tuple(dict.fromkeys([*request.handles, *matches]))
 
 
-def examine(settings: Settings, request: BackfillRequest, handle: str) -> Standing:
-    """What a backfill finds a model to have; nothing where its run will say what is wrong with it.
+def examine(settings: Settings, request: BackfillRequest, handle: str) -> ModelStatus:
+    """Return whether to skip a model, and its outdated sets; an empty status for an invalid model, reported by its run.
 
     Raises:
-        StoreError: something cannot be read.
+        StoreError: the definition or the store cannot be read.
     """
     with suppress(InputError):
         is_frozen = read_lifecycle(settings.models_uri, handle).state not in DRAFTS
         if is_frozen and (request.only_lacking or request.refresh):
-            return Standing(SkipReason("It is no draft, so its samples are frozen"))
+            return ModelStatus(SkipReason("It is no draft, so its samples are frozen"))
         model = load_model(settings.models_uri, handle)
         sets = list_sets(settings.samples_uri, handle, choose_pool(request.synth_type))
         older = [] if is_frozen else list_outdated(sets, model)
-        return Standing(_find_skip_reason(settings, request, model, sets, older), len(older), count_stored(older))
-    return Standing()
+        return ModelStatus(_find_skip_reason(settings, request, model, sets, older), len(older), count_stored(older))
+    return ModelStatus()
 
 
 def _find_skip_reason(
@@ -135,15 +135,14 @@ def _find_skip_reason(
         return SkipReason(f"It has no samples made for an older definition{enough}")
     if request.only_lacking:
         return SkipReason("It has as many samples of each pole as the effort asks for")
-    made = _find_attached(request, model, sets)
-    said = "It has a set for its definition, this synth type and this effort"
-    return None if made is None else SkipReason(said, made.run_id)
+    attached = _find_attached(request, model, sets)
+    reason = "It has a set for its definition, this synth type and this effort"
+    return None if attached is None else SkipReason(reason, attached.run_id)
 
 
 def _find_attached(request: BackfillRequest, model: Model, sets: Sequence[StoredSet]) -> StoredSet | None:
-    """The attached set of a model for its present definition, this synth type, this effort, and this number of its own.
-
-    With ``force`` only a set of the runs in ``done`` counts.
+    """Return the model's newest attached set for its present definition and the request's synth type, effort and
+    ``per_pole``; with ``force``, only a set of the runs in ``done``.
     """
     effort, digest = choose_effort(request.effort, model.effort), digest_definition_and_samples(model)
     for stored in reversed(sets):

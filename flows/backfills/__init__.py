@@ -1,1 +1,1 @@
-"""What a backfill is made of: runs that share a process, their page, and parts for other workers."""
+"""The steps of a backfill: child runs that share a process, terminal output, and parts for other workers."""

@@ -23,7 +23,7 @@ def backfill_command(
         bool,
         typer.Option(
             "--only-lacking",
-            help="Fill up: only drafts that are short of the effort's number, and only by that.",
+            help="Generate only missing samples, for drafts that have fewer than the effort asks for.",
         ),
     ] = False,
     synth_type: options.SynthTypeOption = "from_traits",
@@ -32,7 +32,7 @@ def backfill_command(
     strict: options.StrictOption = False,
     models_at_once: Annotated[int, typer.Option(min=1, max=64, help="Models worked on at a time.")] = 8,
     max_cost_usd: Annotated[
-        float | None, typer.Option(min=0.01, max=1e6, help="The most that all models together may cost, in USD.")
+        float | None, typer.Option(min=0.01, max=1e6, help="Cost limit of all models together, in USD.")
     ] = None,
     per_pole: options.PerPoleOption = None,
     refresh: options.RefreshOption = False,
@@ -40,15 +40,15 @@ def backfill_command(
     as_json: Annotated[bool, options.json_option("the counts of models by state")] = False,
     verbose: options.VerboseOption = False,
 ) -> None:
-    """Make samples for many models. Skips those that have a set; one that fails does not stop the others."""
+    """Generate samples for many models. Skips models that have a set; a failed model does not stop the others."""
     quiet_libraries(verbose)
     from engine.settings import read_settings
     from flows.backfills.terminal import BackfillProgress, describe_begin, estimate_backfill, make_request
 
     request = make_request(context.params)
-    outlook = estimate_backfill(read_settings(), request)
-    print(describe_begin(outlook, request), file=sys.stderr, flush=True)
-    progress = BackfillProgress(outlook.selected, outlook.skipped)
+    estimate = estimate_backfill(read_settings(), request)
+    print(describe_begin(estimate, request), file=sys.stderr, flush=True)
+    progress = BackfillProgress(estimate.selected, estimate.skipped)
     with starting_server() as server, progress.showing(not verbose, context.obj):
         counts = run_in_process("flows.backfill:backfill", request.to_parameters(), server)
     print(json.dumps(counts) if as_json else ", ".join(f"{count} {state}" for state, count in counts.items()))

@@ -1,8 +1,8 @@
-"""Parts: a backfill queues its models, in parts, for whichever workers are free, and takes parts from the tail itself.
+"""Parts of a backfill: it queues its models in parts for free workers, and works on the last parts itself.
 
-A part is a backfill of its own over some handles, a run on the work pool that any worker takes. The parent works too,
-each time on the last part that nobody has begun: a pool without a free worker, such as that of one worker with a limit
-of one, which is busy with the parent, costs time and nothing else. What a part leaves undone the parent does.
+A part is a separate backfill over some handles, a run on the work pool that any worker takes. The parent works on the
+last part that no worker has begun. So a pool without a free worker, such as one worker with a limit of one that is busy
+with the parent, only costs time. The parent also does what a part leaves undone.
 """
 
 import asyncio
@@ -30,14 +30,14 @@ from flows.run.flow_runs import read_runs
 from flows.run.labels import PART, STOPPED_AT_LIMIT
 
 DEPLOYMENT = "backfill/on-demand"
-# A queue of its own: where runs that queue parts filled the one of their parts, all would wait for ever.
+# A separate queue: in a shared one, parents could take all slots and wait for their parts forever.
 QUEUE = "parts"
 CHECK_SECONDS = 3.0
 
 
 @dataclass(slots=True)
 class Part:
-    """Some models that are queued, or with a worker; ``share_usd`` is what is set aside for them."""
+    """Models that are queued or with a worker; ``share_usd`` is the money reserved for them."""
 
     handles: tuple[str, ...]
     share_usd: float | None
@@ -46,12 +46,12 @@ class Part:
 
 @dataclass(slots=True)
 class PartDispatcher:
-    """Queues the parts of one backfill, works on those that no worker has begun, and takes in what becomes of the rest.
+    """Queues the parts of one backfill, works on parts that no worker has begun, and reads the ledgers of the others.
 
     Args:
-        task_run_id: the task run that the parts' runs hang on.
-        budget: what all models may cost together; None where nothing bounds it. Each part gets its share of it, or,
-            where the limit stands in the database of replies, the whole.
+        task_run_id: the parent task run of the parts' runs.
+        budget: the cost limit of all models together; None for no limit. Each part gets its share of it, or, if the
+            database of replies keeps the limit, the whole.
     """
 
     client: PrefectClient
@@ -62,24 +62,24 @@ class PartDispatcher:
     budget: Budget | None
     logger: Logger
     _queued: dict[UUID, Part] = field(default_factory=dict, init=False)
-    # What this process does itself.
-    _here: list[str] = field(default_factory=list, init=False)
+    # Handles of the models that this process does itself.
+    _local: list[str] = field(default_factory=list, init=False)
 
     async def work(self, request: BackfillRequest, part_size: int) -> None:
-        """Works until every model is done, here or in a part.
+        """Work until every model is done, in this process or in a part.
 
         Raises:
-            OrchestratorError: there is no deployment that parts could be runs of, or Prefect does not take them.
+            OrchestratorError: the deployment for parts is missing, or Prefect does not accept the parts.
         """
         try:
             await self._adopt()
             await self._take_in()
             await self._queue(request, part_size)
         except (httpx.HTTPError, PrefectException) as error:
-            raise OrchestratorError(f"Prefect's server took no parts of this backfill: {error}") from error
+            raise OrchestratorError(f"Prefect's server did not accept the parts of this backfill: {error}") from error
         working: asyncio.Task[None] | None = None
         try:
-            while working or self._queued or self._here:
+            while working or self._queued or self._local:
                 rows = await self._check(is_idle=working is None)
                 if rows:
                     working = asyncio.create_task(self.worker.work(rows))
@@ -94,9 +94,9 @@ class PartDispatcher:
                 await asyncio.gather(working, return_exceptions=True)
 
     async def _adopt(self) -> None:
-        """Takes over the parts that an earlier start of this run queued; of those that are over, what they spent."""
-        wanted = FlowRunFilter(parent_flow_run_id={"any_": [flow_run.get_id()]}, tags={"all_": [PART]})
-        for run in await read_runs(self.client, wanted):
+        """Take over the parts that an earlier start of this run queued; of an ended part, only its spending."""
+        parts = FlowRunFilter(parent_flow_run_id={"any_": [flow_run.get_id()]}, tags={"all_": [PART]})
+        for run in await read_runs(self.client, parts):
             is_over = run.state is not None and run.state.is_final()
             share_usd = run.parameters["max_cost_usd"] if self._is_divided else None
             self._add(run.id, Part(() if is_over else tuple(run.parameters["handles"]), share_usd))
@@ -107,40 +107,40 @@ class PartDispatcher:
         handles = [row.handle for row in rows]
         left_usd = self.budget.left_usd if self.budget is not None and self._is_divided else None
         if left_usd == 0:
-            # Some may come back from the parts that there are, and what is done here waits for that.
-            self._here = handles
+            # Queued parts may return money when they end; the models of this process wait for that.
+            self._local = handles
             return
         try:
             deployment = await self.client.read_deployment_by_name(DEPLOYMENT)
         except ObjectNotFound as error:
             raise OrchestratorError(
-                f"Prefect's server has no deployment {DEPLOYMENT}, whose runs take parts. 'make deploy' makes it; "
-                "without part_size one process does all"
+                f"Prefect's server has no deployment {DEPLOYMENT}, which runs the parts. 'make deploy' creates "
+                "it; without part_size one process does all models"
             ) from error
-        alike = replace(request, namespace=None, glob=None, part_size=None)
+        template = replace(request, namespace=None, glob=None, part_size=None)
         for start in range(0, len(handles), part_size):
             if self.worker.stopped is not None:
                 return
-            those = tuple(handles[start : start + part_size])
-            share_usd = None if left_usd is None else left_usd * len(those) / len(handles)
+            batch = tuple(handles[start : start + part_size])
+            share_usd = None if left_usd is None else left_usd * len(batch) / len(handles)
             whole_usd = None if self.budget is None else self.budget.max_usd
-            part = replace(alike, handles=those, max_cost_usd=share_usd or whole_usd)
+            part = replace(template, handles=batch, max_cost_usd=share_usd or whole_usd)
             run = await self.client.create_flow_run_from_deployment(
                 deployment.id,
-                # With those that are None, or they would be the deployment's own defaults.
+                # Includes parameters that are None, which would otherwise take the deployment's defaults.
                 parameters=part.to_parameters(),
-                name=f"part {start // part_size + 1}: {count_noun(len(those), 'model')}",
+                name=f"part {start // part_size + 1}: {count_noun(len(batch), 'model')}",
                 tags=[PART],
-                # A request whose answer was lost finds its run the next time.
+                # If the answer to a request is lost, the repeated request finds the same run.
                 idempotency_key=f"{flow_run.get_id()}/{flow_run.get_run_count()}/{start}",
                 parent_task_run_id=self.task_run_id,
                 work_queue_name=QUEUE,
             )
-            self._add(run.id, Part(those, share_usd))
+            self._add(run.id, Part(batch, share_usd))
 
     @property
     def _is_divided(self) -> bool:
-        """Whether each part has a share of what may be spent, since no database keeps the limit for all."""
+        """Return whether each part has a share of the budget, since no database keeps the limit for all parts."""
         return self.budget is not None and self.budget.limit is None
 
     def _add(self, run_id: UUID, part: Part) -> None:
@@ -149,30 +149,30 @@ class PartDispatcher:
         self._queued[run_id] = part
 
     async def _check(self, is_idle: bool) -> list[ModelRow]:
-        """Takes in what others have done; returns the models to work on here, where this process has nothing to do.
+        """Read the progress of the parts; return the models to work on in this process if it is idle.
 
-        A server or a store that does not answer is asked again the next time.
+        If the server or the store does not answer, the next check asks again.
         """
         stopped = self.worker.stopped
         if stopped is not None:
-            self._here = []
+            self._local = []
         try:
             await self._take_in()
             if stopped is not None:
                 for run_id, part in list(self._queued.items()):
                     await self._cancel_unbegun(run_id, part)
-                # Those that have begun are waited for, unless this run was cancelled: then they see that, and end.
+                # Wait for begun parts, unless this run was cancelled: they notice that and end by themselves.
                 if isinstance(stopped, RunInterruptedError | Abort):
                     self._queued.clear()
             elif is_idle:
-                handles, self._here = self._here or await self._take_last(), []
+                handles, self._local = self._local or await self._take_last(), []
                 return [row for row in self.ledger.list_in("waits") if row.handle in handles]
         except (httpx.HTTPError, PrefectException, StoreError) as error:
-            self.logger.warning("The parts could not be looked at: %s", error)
+            self.logger.warning("The state of the parts could not be read: %s", error)
         return []
 
     async def _take_in(self) -> None:
-        """Takes in the rows of the parts that workers have begun, and the ends of parts."""
+        """Copy the ledger rows of begun parts, and close ended parts."""
         if not self._queued:
             return
         for run in await read_runs(self.client, FlowRunFilter(id={"any_": list(self._queued)})):
@@ -185,28 +185,26 @@ class PartDispatcher:
                 if row.handle in part.handles:
                     self.ledger.replace_row(row)
             if run.state.is_final():
-                # Of one that died, or whose last word did not come, it is not known what it has spent since.
+                # If a part died or did not write its last ledger, its spending since the last write is unknown.
                 is_known = written.ended or not run.run_count
                 self._remove(run.id, written.spent_usd or 0.0, is_known)
                 self._close(run, part)
 
     def _close(self, run: FlowRun, part: Part) -> None:
-        """Has what a part left undone, since its process died, met an error or spent its share, done here; not if it
-        was cancelled.
-        """
+        """Take over the models that a part left undone (process died, error or share spent), unless cancelled."""
         assert run.state is not None
-        said, at_limit = run.state.message or "Its part was cancelled", run.state.name == STOPPED_AT_LIMIT
+        note, at_limit = run.state.message or "Its part was cancelled", run.state.name == STOPPED_AT_LIMIT
         rows = [row for row in self.ledger.list_in("waits", "runs", "cancelled") if row.handle in part.handles]
-        # Not one that a person has cancelled.
+        # Excludes models that a person cancelled.
         left = [row.handle for row in rows if row.state != "cancelled" or (at_limit and row.at_limit)]
         for handle in left:
             if run.state.is_cancelled() and not at_limit:
-                self.ledger.update(handle, state="cancelled", note=said)
+                self.ledger.update(handle, state="cancelled", note=note)
             else:
                 self.ledger.update(handle, state="waits", run_id=None, seconds=None, at_limit=False)
-                self._here.append(handle)
+                self._local.append(handle)
         if left:
-            self.logger.warning("%s ended with %s undone: %s", run.name, count_noun(len(left), "model"), said)
+            self.logger.warning("%s ended with %s undone: %s", run.name, count_noun(len(left), "model"), note)
 
     async def _take_last(self) -> list[str]:
         for run_id, part in reversed(self._queued.items()):
@@ -215,7 +213,7 @@ class PartDispatcher:
         return []
 
     async def _cancel_unbegun(self, run_id: UUID, part: Part) -> bool:
-        """Takes a part out of the queue as a worker would: of all who ask for a run, Prefect lets one have it."""
+        """Take a part out of the queue as a worker would: Prefect gives a run to exactly one client."""
         if part.begun:
             return False
         answer: OrchestrationResult[Any] = await self.client.set_flow_run_state(run_id, Pending())
@@ -231,7 +229,7 @@ class PartDispatcher:
         if self.budget is None:
             return
         if share_usd is None:
-            # The limit is held by the database; here it is counted for the page.
+            # The database enforces the limit; this count is for the page.
             self.budget.spend(spent_usd)
         else:
             spent_usd = min(spent_usd, share_usd) if is_known else share_usd

@@ -1,6 +1,4 @@
-"""The runs of a backfill: child runs of the main job, which live in their parent's process and show on its page, and
-the resources that they share there, so that each costs little.
-"""
+"""The child runs of a backfill, which run in the parent's process and show on its page, and their shared resources."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -42,7 +40,7 @@ SPARE_THREADS = 16
 
 
 def find_awaited(settings: Settings, request: BackfillRequest) -> dict[str, BatchRun]:
-    """The runs that wait for a batch for what the backfill would make, by handle.
+    """Return the runs, by handle, that already wait for a batch with the samples of this backfill.
 
     Raises:
         StoreError: the outbox cannot be read.
@@ -54,10 +52,10 @@ def find_awaited(settings: Settings, request: BackfillRequest) -> dict[str, Batc
 
 @dataclass(frozen=True, slots=True)
 class ChildRuns:
-    """The child runs of one flow run. They hang on one task run of it: a task run for each would cost Prefect twice.
+    """The child runs of one flow run, all under one task run: a task run for each would double the cost in Prefect.
 
-    Prefect's own subflows are not used: a parent that is started again takes its first child for the first one of the
-    start before, whatever model it is about.
+    Prefect's own subflows are not used: a restarted parent would take its first child for the first child of the
+    previous start, even if that is of another model.
     """
 
     _client: PrefectClient
@@ -67,12 +65,12 @@ class ChildRuns:
     _creating: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def create(self, handle: str, request: BackfillRequest) -> FlowRun:
-        """Create the run of a model, pending, so that its id is known before it begins.
+        """Create a pending run of a model, so that its id is known before it begins.
 
         Runs are created one at a time: a Prefect server on SQLite answers 503 to most requests that arrive together,
         and Prefect's client repeats each after 2 s or more.
         """
-        wanted = FlowRunCreate(
+        run = FlowRunCreate(
             flow_id=self._flow_id,
             name=f"{handle} {request.synth_type}",
             parameters=asdict(request.ask_for(handle)),
@@ -80,14 +78,14 @@ class ChildRuns:
             tags=[name_tag(handle), "backfill"],
             parent_task_run_id=self.task_run_id,
         )
-        body = wanted.model_dump(mode="json", exclude_unset=True)
+        body = run.model_dump(mode="json", exclude_unset=True)
         async with self._creating:
-            # Prefect's client would ask for the flow before each run.
+            # Prefect's own method would request the flow before each run.
             answer = await self._client.request("POST", "/flow_runs/", json=body)
         return FlowRun.model_validate(answer.json())
 
     async def take_up(self, run_id: str) -> FlowRun | None:
-        """The run that has waited for a batch, pending as ``create`` makes it; None where it is suspended no more."""
+        """Set a run that waits for a batch to pending and return it; None if it is no longer suspended."""
         with suppress(ObjectNotFound):
             run = await self._client.read_flow_run(UUID(run_id))
             if run.state is not None and run.state.is_paused():
@@ -96,14 +94,14 @@ class ChildRuns:
         return None
 
     async def run(self, run: FlowRun) -> RunResult | Exception | State[Any]:
-        """Runs it to its end: its result, the error that it ended with, or the state that it crashed or waits in."""
+        """Run it to its end; return its result, its error, or its state if it crashed or waits."""
         try:
             state = await run_flow_async(self._flow, flow_run=run, parameters=run.parameters, return_type="state")
         except Pause as paused:
-            # It always has the state that it was suspended in.
+            # The exception always carries the suspended state.
             return cast("State[Any]", paused.state)
         except asyncio.CancelledError:
-            # The parent's process ends, which Prefect calls a crash.
+            # The parent's process ends; Prefect would report a crash.
             await self._client.set_flow_run_state(run.id, Cancelled(message=STOPPED), force=True)
             raise
         assert isinstance(state, State)
@@ -115,39 +113,39 @@ class ChildRuns:
 
 @asynccontextmanager
 async def open_children(client: PrefectClient, flow: Flow[..., Any], count: int) -> AsyncIterator[ChildRuns]:
-    """The child runs of the flow run that this is called in, none of them created yet when the block begins."""
+    """Open the child runs of the current flow run, for the block; no child exists when the block begins."""
     parent_id, attempt = UUID(str(flow_run.get_id())), flow_run.get_run_count()
     name = count_noun(count, "model")
-    made = await client.create_task_run(_models, parent_id, f"models-{attempt}", name=name, state=Running())
-    # They are created with their names: Prefect would set each once more.
+    task_run = await client.create_task_run(_models, parent_id, f"models-{attempt}", name=name, state=Running())
+    # Child runs are created with their names; Prefect would set each name once more.
     named = copy(flow)
     named.flow_run_name = None
     try:
-        yield ChildRuns(client, named, await client.create_flow(flow), made.id)
+        yield ChildRuns(client, named, await client.create_flow(flow), task_run.id)
     finally:
-        # A server that is away is no reason to fail.
+        # An unavailable server must not fail the backfill.
         with suppress(httpx.HTTPError, PrefectException):
-            await client.set_task_run_state(made.id, Completed(), force=True)
+            await client.set_task_run_state(task_run.id, Completed(), force=True)
 
 
 @asynccontextmanager
 async def open_backfill_resources(
     settings: Settings, request: BackfillRequest, budget: Budget | None, logger: Logger
 ) -> AsyncIterator[RunResources]:
-    """Opens what all runs of the backfill use, for as long as the block runs.
+    """Open the resources that all runs of the backfill share, for the block.
 
     Args:
-        budget: what all runs may spend together; None where nothing bounds it.
+        budget: the cost limit of all runs together; None for no limit.
     """
-    # Each run may wait a minute for its lease in a thread, and must keep no other from giving its own back.
+    # Each run may wait a minute for its lease in a thread; others must still be able to release theirs.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * request.models_at_once + SPARE_THREADS))
     calls_at_once = settings.concurrency * request.models_at_once
-    with ExitStack() as opened:
-        run_in_worker = WORKER.get() or opened.enter_context(WorkerProcess(logger.warning, prepare_worker)).run
-        shared = opened.enter_context(SharedModels(calls_at_once, settings.patience_seconds, budget, logger.warning))
-        async with open_run_resources(settings, logger, run_in_worker) as own:
+    with ExitStack() as stack:
+        run_in_worker = WORKER.get() or stack.enter_context(WorkerProcess(logger.warning, prepare_worker)).run
+        shared = stack.enter_context(SharedModels(calls_at_once, settings.patience_seconds, budget, logger.warning))
+        async with open_run_resources(settings, logger, run_in_worker) as base:
             resources = replace(
-                own, shared=shared, find_skip_reason=lambda handle: examine(settings, request, handle).skip_reason
+                base, shared=shared, find_skip_reason=lambda handle: examine(settings, request, handle).skip_reason
             )
             with holding(SHARED, resources):
                 yield resources
@@ -156,12 +154,12 @@ async def open_backfill_resources(
 def make_shared_budget(
     settings: Settings, max_cost_usd: float | None, spent_usd: float, waits: bool = False
 ) -> Budget | None:
-    """What a backfill may spend; an earlier start of the same run has spent ``spent_usd`` of it.
+    """Return the budget of a backfill; an earlier start of the same run has spent ``spent_usd`` of it.
 
-    Where all machines keep their replies in one database, the limit stands there, for a backfill and all of its parts.
+    If all machines keep their replies in one database, that database keeps the limit of a backfill and all its parts.
 
     Args:
-        waits: whether calls wait for a batch: they count in the database, whatever process goes on with them.
+        waits: whether calls wait for a batch. The database then keeps the limit, since any process may resume them.
     """
     if max_cost_usd is None:
         return None
@@ -182,4 +180,4 @@ def make_shared_budget(
 
 @task(name="models")
 def _models() -> None:
-    """The task whose run the children hang on; it is never called."""
+    """The task of the children's parent task run; it is never called."""

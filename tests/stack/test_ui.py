@@ -87,7 +87,7 @@ def test_form_explains_its_fields_and_refuses_a_bad_handle_before_there_is_a_run
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_text("'No Such Handle' does not match").first).to_be_visible()
 
-    assert ["one of these", "another", "one of these", "the model's own"] == tabs
+    assert ["one of these", "another", "effort", "the model's own"] == tabs
     assert [] == desk.stack.list_runs("No Such Handle")
 
 

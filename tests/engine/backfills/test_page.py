@@ -47,10 +47,10 @@ def test_backfill_at_its_limit_says_what_was_paid_what_is_held_and_what_to_do_on
     counts = "1 cancelled, 1 attached, 1 already had samples. "
     assert f"Stopped: The backfill's limit of $0.50 is reached. C{cost}{counts}Start the backfill again, as" in said
     assert 1 == said.count("tart the backfill again")
-    assert "its limit counts anew for each start, and a nightly one goes on the next night." in said
+    assert "its limit counts anew for each start, and a nightly one resumes the next night." in said
     page = write_backfill_page(ledger, FILE)
     assert f"; c{cost}" in page.replace("\n", " ")
-    assert "goes on the next night" in page
+    assert "resumes the next night" in page
 
 
 def test_page_begins_with_the_verdict_then_the_table_with_failed_ones_and_why_first() -> None:

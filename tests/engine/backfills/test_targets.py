@@ -12,7 +12,7 @@ from fakes.workspace import HANDLE
 from pydantic import SecretStr
 
 from engine.asking.plan import digest_definition, digest_definition_and_samples
-from engine.backfills.targets import BackfillRequest, Standing, examine, list_selected
+from engine.backfills.targets import BackfillRequest, ModelStatus, examine, list_selected
 from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
 from engine.domain.model import Pool, Seed, SynthType
@@ -71,7 +71,7 @@ def test_selection_of_nothing_is_refused(settings: Settings) -> None:
         list_selected(settings, BackfillRequest())
     with pytest.raises(InputError, match=r"namespace 'nobody' and glob 'x\.\*'"):
         list_selected(settings, BackfillRequest(namespace="nobody", glob="x.*"))
-    with pytest.raises(InputError, match="force has no effect beside refresh"):
+    with pytest.raises(InputError, match="force has no effect with refresh"):
         list_selected(settings, BackfillRequest(force=True, refresh=True))
     with pytest.raises(HandleError):
         list_selected(settings, BackfillRequest(("../x",)))
@@ -137,8 +137,10 @@ def test_set_of_another_definition_is_counted_and_made_anew_where_that_is_asked_
     plain = replace(asked, refresh=False)
 
     assert NONE_OLDER == before.skip_reason
-    assert [Standing(None, 1), Standing()] == [examine(settings, asked, name) for name in (FIRST, "sheds.unknown")]
-    assert Standing(SkipReason("It is no draft, so its samples are frozen")) == examine(settings, asked, SECOND)
+    assert [ModelStatus(None, 1), ModelStatus()] == [
+        examine(settings, asked, name) for name in (FIRST, "sheds.unknown")
+    ]
+    assert ModelStatus(SkipReason("It is no draft, so its samples are frozen")) == examine(settings, asked, SECOND)
     # Nobody is told to make them anew.
     assert [1, 0] == [examine(settings, plain, name).older_sets for name in (FIRST, SECOND)]
     assert set(list_selected(settings, BackfillRequest(refresh=True))) == {*map(name_model, range(3)), HANDLE}
@@ -163,5 +165,5 @@ def test_refresh_alone_fills_nothing_up_and_an_added_sample_makes_no_other_defin
     after = load_model(settings.models_uri, FIRST)
 
     assert digest_definition_and_samples(before) != digest_definition_and_samples(after)
-    assert Standing(NONE_OLDER) == examine(settings, asked, FIRST)
+    assert ModelStatus(NONE_OLDER) == examine(settings, asked, FIRST)
     assert find_skip_reason(settings, replace(asked, only_lacking=True), FIRST) is None
