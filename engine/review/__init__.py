@@ -1,1 +1,1 @@
-"""A person's decision on a proposed set: what stands of it, and what is left out."""
+"""A person's review of a proposed set: the decision, corrections and the review page."""

@@ -1,4 +1,4 @@
-"""A person's decision on a proposed set, and the rows that stand and are left out by it."""
+"""Apply a person's decision to a proposed set: the remaining rows, and the ids of samples left out."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ class PersonReview:
     """A person's decision on a proposal.
 
     Args:
-        attach: whether what stands is attached; else all of the proposal is rejected.
-        left_out: the ids of samples that are refused.
-        other_pole: the ids of samples that read as the other pole than the one they were asked for at.
+        attach: whether to attach the remaining samples; else the whole proposal is rejected.
+        left_out: the ids of refused samples.
+        other_pole: the ids of samples that read as the other pole than the requested one.
         fill: whether a run then fills the model up to the effort's number.
         who: the person.
     """
@@ -40,21 +40,21 @@ class PersonReview:
     who: str = ""
 
     def to_entry(self) -> dict[str, Any]:
-        """The decision as the manifest keeps it."""
+        """Return the decision as the manifest stores it."""
         entry = asdict(self) | {"left_out": sorted(self.left_out), "other_pole": sorted(self.other_pole)}
         del entry["attach"]
         return entry
 
 
-def settle(stored: StoredSet, review: PersonReview) -> tuple[list[Row], list[int]]:
-    """Settles which rows of a proposal stand, and the ids of those that do not.
+def apply_review(stored: StoredSet, review: PersonReview) -> tuple[list[Row], list[int]]:
+    """Return the remaining rows of a proposal, and the ids of the samples left out.
 
-    The other text of a pair that loses one stays.
+    If a pair loses one text, its other text stays.
 
-    A sample that reads as the other pole is kept for that one where one of its own was left out, else left out itself.
+    A sample that reads as the other pole moves there if a sample of that pole was left out; else it is left out.
 
     Raises:
-        InputError: the decision names a sample that is not in the proposal, or a pole would have none.
+        InputError: the decision names a sample that is not in the proposal, or a pole would be empty.
         StoreError: the proposal cannot be read.
     """
     rows, named = read_rows(stored, PROPOSED), {*review.left_out, *review.other_pole}
@@ -64,29 +64,29 @@ def settle(stored: StoredSet, review: PersonReview) -> tuple[list[Row], list[int
             "report shows the id of each sample. Nothing was changed"
         )
     room = Counter((row["trait"], row["pole"]) for row in rows if row["id"] in named)
-    standing: list[Row] = []
+    remaining: list[Row] = []
     for row in rows:
         moved = _move(row)
-        place = moved["trait"], moved["pole"]
+        cell = moved["trait"], moved["pole"]
         if row["id"] not in named:
-            standing.append(row)
-        elif row["id"] not in review.left_out and room[place]:
-            room[place] -= 1
-            standing.append(moved)
+            remaining.append(row)
+        elif row["id"] not in review.left_out and room[cell]:
+            room[cell] -= 1
+            remaining.append(moved)
     for trait, pole in dict.fromkeys((row["trait"], row["pole"]) for row in rows):
-        if not any((row["trait"], row["pole"]) == (trait, pole) for row in standing):
+        if not any((row["trait"], row["pole"]) == (trait, pole) for row in remaining):
             raise InputError(
-                f"Of the proposal of run {stored.run_id} no {pole} sample of {trait} would stand, and a trait is not "
+                f"The proposal of run {stored.run_id} would keep no {pole} sample of {trait}, and a trait is not "
                 "learned from one pole. Leave out fewer, or reject it. Nothing was changed"
             )
-    kept = {row["id"] for row in standing}
-    poles = Counter(pair for pair, _ in {(row["pair_id"], row["pole"]) for row in standing})
-    whole = [row if poles[row["pair_id"]] > 1 else {**row, "pair_id": None} for row in standing]
+    kept = {row["id"] for row in remaining}
+    poles = Counter(pair for pair, _ in {(row["pair_id"], row["pole"]) for row in remaining})
+    whole = [row if poles[row["pair_id"]] > 1 else {**row, "pair_id": None} for row in remaining]
     return whole, [row["id"] for row in rows if row["id"] not in kept]
 
 
 def add_decisions(review: PersonReview, stored: StoredSet, decisions: Sequence[Decision]) -> PersonReview:
-    """The decision with what was decided sample by sample; what it names itself counts first.
+    """Return the decision with the decisions on single samples added; the ids in ``review`` take precedence.
 
     Raises:
         StoreError: the proposal cannot be read.
@@ -101,12 +101,12 @@ def add_decisions(review: PersonReview, stored: StoredSet, decisions: Sequence[D
 
 
 def measure_kept(model: Model, rows: Sequence[Row], embedder: Embedder) -> tuple[PoleDiversity, ...]:
-    """Measures the diversity of the rows that stand, for the gate; how they read was measured for the proposal."""
-    asked = embedder if decide_language(model).encoder_supports_language else None
+    """Measure the diversity of the remaining rows, for the gate; the proposal has the other measurements."""
+    encoder = embedder if decide_language(model).encoder_supports_language else None
     return tuple(
-        PoleDiversity(*place, measure_texts(own, asked), None)
-        for place in model.poles
-        if (own := [row["text"] or "" for row in rows if (row["trait"], row["pole"]) == place])
+        PoleDiversity(*cell, measure_texts(texts, encoder), None)
+        for cell in model.poles
+        if (texts := [row["text"] or "" for row in rows if (row["trait"], row["pole"]) == cell])
     )
 
 

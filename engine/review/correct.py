@@ -1,4 +1,4 @@
-"""Checks a text that a person has written in the place of a proposed one, by the rules that hold for all texts."""
+"""Check a person's correction of a proposed text by the rules for all texts, and apply corrections."""
 
 import json
 from collections.abc import Sequence
@@ -20,54 +20,56 @@ from engine.text.formatting import join_words, name_reason
 from engine.text.language import decide_language
 from engine.text.words import count_words
 
-# As the gate has it.
+# The gate's limit of a text.
 MAX_CHARACTERS = 20_000
 
 
 def explain_rejection(model: Model, stored: StoredSet, sample_id: int, text: str) -> str:
-    """Explains why a text cannot take the place of a proposed one; empty where it can.
+    """Explain why a text cannot replace a proposed one; empty if it can.
 
-    It is held against the rules that ask no model, and all texts that it would stand beside, as a model's reply is. Its
-    length is bound by those of the proposal. The gate, with the author's own rules, comes when the set is attached.
-    ``model`` has all that the store has of it by now.
+    As for a model's reply, the rules that call no model check the text, also against all other texts of the set. Its
+    length must be within the lengths of the proposal. The gate checks it, with the author's own rules, when the set is
+    attached. ``model`` has all samples that the store has now.
 
     Raises:
-        InputError: the proposal has no such sample. StoreError: it cannot be read.
+        InputError: the proposal has no such sample. StoreError: the proposal cannot be read.
     """
     rows, counted = read_rows(stored, PROPOSED), sum_up(read_decisions(stored))
-    own = next((row for row in rows if row["id"] == sample_id), None)
-    if own is None:
+    sample = next((row for row in rows if row["id"] == sample_id), None)
+    if sample is None:
         raise InputError(f"The proposal of run {stored.run_id} has no sample {sample_id}. Its report shows the ids")
     unchanged = f"The text of sample {sample_id} stays as it was, since"
-    if gone := {row["trait"] for row in rows} - {trait.key for trait in model.traits}:
-        return f"{unchanged} its model has no trait {join_words(sorted(gone))} any more. Put it back, or reject the set"
-    outside = {*list_decided(counted, "refuse"), sample_id}
-    beside = correct_rows(stored.handle, [row for row in rows if row["id"] not in outside], counted)
+    if missing := {row["trait"] for row in rows} - {trait.key for trait in model.traits}:
+        return (
+            f"{unchanged} its model has no trait {join_words(sorted(missing))} any more. Put it back, or reject the set"
+        )
+    excluded = {*list_decided(counted, "refuse"), sample_id}
+    others = correct_rows(stored.handle, [row for row in rows if row["id"] not in excluded], counted)
     words, manifest = [count_words(row["text"] or "") for row in rows], stored.manifest
     lengths = (Length("as proposed", min(words), max(words)),)
     pool, level = ScenarioPool("", (), (), model.scenarios.forms, lengths), Level(**manifest["inputs"]["level"])
-    # As much of the plan as the rules look at; the proposal's own texts are those beside it.
+    # Only the parts of the plan that the rules use; the proposal's other texts are ``others``.
     plan = Plan("", replace(model, proposed=()), manifest["synth_type"], level, pool, 0, decide_language(model))
     screener = Screener(plan, use_lengths=False)
-    items = [_make_exemplar(row, str(row["text"]), order) for order, row in enumerate(beside)]
-    ruled = screener.apply_rules([_make_exemplar(own, text, len(items))])
-    [*_, found] = screener.compare([*items, *ruled])
-    if found.reason is None:
+    items = [_make_exemplar(row, str(row["text"]), order) for order, row in enumerate(others)]
+    checked = screener.apply_rules([_make_exemplar(sample, text, len(items))])
+    [*_, result] = screener.compare([*items, *checked])
+    if result.reason is None:
         return ""
-    why = f"{name_reason(found.reason)}. {EXPLANATIONS[found.reason]} Found: {found.detail}"
+    why = f"{name_reason(result.reason)}. {EXPLANATIONS[result.reason]} Found: {result.detail}"
     return f"{unchanged} the new one breaks a rule, {why}"
 
 
 def apply_corrections(
-    stored: StoredSet, standing: Sequence[Row], decisions: Sequence[Decision]
+    stored: StoredSet, remaining: Sequence[Row], decisions: Sequence[Decision]
 ) -> tuple[list[Row], dict[str, Any]]:
-    """The rows that stand with their corrected texts, and what the manifest says of them, where there are any.
+    """Return the remaining rows with their corrected texts, and the manifest's entry about corrections, empty if none.
 
-    ``corrected`` has the id of each, and the one that it ``was`` proposed under; ``decisions`` have who, when and text.
+    ``corrected`` has each new id and the proposed id (``was``); ``decisions`` contain the person, time and text.
     """
-    rows = correct_rows(stored.handle, standing, sum_up(decisions))
+    rows = correct_rows(stored.handle, remaining, sum_up(decisions))
     changed = [
-        {"id": row["id"], "was": was["id"]} for row, was in zip(rows, standing, strict=True) if row["id"] != was["id"]
+        {"id": row["id"], "was": was["id"]} for row, was in zip(rows, remaining, strict=True) if row["id"] != was["id"]
     ]
     return rows, {"corrected": changed} if changed else {}
 

@@ -1,4 +1,4 @@
-"""The pages of a review: on which a person decides on a proposed set, and what the run page says once it has ended."""
+"""The pages of a review: the HTML page on which a person decides, and the markdown page of an ended review."""
 
 import html
 import json
@@ -18,17 +18,17 @@ from engine.text.formatting import capitalise, embed_json, format_cost, join_wor
 ENDED = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Review {handle}</title>
-<h1>{handle}</h1><p>{said}. The set of run {run_id} waits for nobody any more.</p>
+<h1>{handle}</h1><p>{message}. The set of run {run_id} no longer waits for a review.</p>
 <p><a href="/v1/runs/{run_id}/report">Its report</a>, as it was proposed</p></html>
 """
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_review_page(stored: StoredSet, run_page: str | None = None) -> str:
-    """The page of a proposal; markup in texts is escaped.
+    """Return the HTML page of a proposal; markup in texts is escaped.
 
     Args:
-        run_page: the address of the run's page in Prefect's UI, where there is one.
+        run_page: the address of the run's page in Prefect's UI, if any.
 
     Raises:
         StoreError: the proposal cannot be read.
@@ -61,13 +61,13 @@ def render_review_page(stored: StoredSet, run_page: str | None = None) -> str:
 
 
 def render_ended(stored: StoredSet) -> str:
-    """What stands in the page's place once the review has ended."""
-    said = html.escape(describe_review(stored.manifest))
-    return ENDED.format(handle=html.escape(stored.handle), said=said, run_id=stored.run_id)
+    """Return the HTML page that replaces the review page once the review has ended."""
+    message = html.escape(describe_review(stored.manifest))
+    return ENDED.format(handle=html.escape(stored.handle), message=message, run_id=stored.run_id)
 
 
 def write_ended_page(stored: StoredSet, result: RunResult, api_url: str | None) -> str:
-    """The page as markdown, in the order of the proposal's own; ``api_url`` is the HTTP API's address, if there is one.
+    """Return the page as markdown, ordered like the proposal's page; ``api_url`` is the HTTP API's address, if any.
 
     Raises:
         StoreError: the set cannot be read.
@@ -80,7 +80,7 @@ def write_ended_page(stored: StoredSet, result: RunResult, api_url: str | None) 
         f"# {stored.handle}: {escape(result.headline)}\n\n**{escape(describe_review(manifest))}**",
         use if is_attached else "",
         write_list("Changed by people:", list_changes(manifest)) if is_attached else "",
-        write_list("Warnings, of the set as it was proposed:", result.warnings),
+        write_list("Warnings about the set as it was proposed:", result.warnings),
         _write_kept(stored) if is_attached else "",
         write_list("## Not kept by the run", rejected),
         f"## Cost: {'nothing' if usd == 0 else format_cost(usd)}",
@@ -89,7 +89,7 @@ def write_ended_page(stored: StoredSet, result: RunResult, api_url: str | None) 
 
 
 def describe_review(manifest: Mapping[str, Any]) -> str:
-    """Who has ended a review, when, and why."""
+    """Return a line about the end of a review: the status, person, time and reason."""
     review = manifest["review"]
     why = f": {review['why']}" if review.get("why") else ""
     who = f" by {review['who']}" if review.get("who") else ""
@@ -97,16 +97,16 @@ def describe_review(manifest: Mapping[str, Any]) -> str:
 
 
 def list_changes(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Yields what people have changed of a proposal, by the ids of its samples, and who of them decided one by one."""
+    """Yield people's changes to a proposal: the count and ids of samples, with the person of a single decision."""
     review = manifest["review"]
-    by = {item["sample_id"]: item["key"] for item in manifest.get("decisions", ())}
+    people = {item["sample_id"]: item["key"] for item in manifest.get("decisions", ())}
     refused = review["refused"]
     moved = [number for number in review["other_pole"] if number not in refused]
     corrected = {entry["was"]: f" (now {entry['id']})" for entry in review.get("corrected", ())}
-    for what, numbers in (("left out", refused), ("put to the other pole", moved), ("corrected", corrected)):
+    for change, numbers in (("left out", refused), ("moved to the other pole", moved), ("corrected", corrected)):
         if numbers:
-            named = [f"{at}{corrected.get(at, '')}{f' by {by[at]}' if at in by else ''}" for at in numbers]
-            yield f"{len(named):,} {what}: {join_words(named)}"
+            named = [f"{at}{corrected.get(at, '')}{f' by {people[at]}' if at in people else ''}" for at in numbers]
+            yield f"{len(named):,} {change}: {join_words(named)}"
 
 
 def _pack_row(row: Row, shown: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _write_kept(stored: StoredSet) -> str:
     lines, rows = ["## Kept", ""], read_rows(stored, SAMPLES)
     for key, trait in read_document(stored, REVIEW_DATA)["traits"].items():
         for pole in POLES:
-            own = [row["text"] or "" for row in rows if (row["trait"], row["pole"]) == (key, pole)]
-            lines.append(f"- **{escape(trait['name'])}, {escape(trait[pole])}**: {len(own):,}")
-            lines += [f"  - {escape(text)}" for text in own[:1]]
+            texts = [row["text"] or "" for row in rows if (row["trait"], row["pole"]) == (key, pole)]
+            lines.append(f"- **{escape(trait['name'])}, {escape(trait[pole])}**: {len(texts):,}")
+            lines += [f"  - {escape(text)}" for text in texts[:1]]
     return "\n".join(lines)

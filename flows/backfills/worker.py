@@ -1,6 +1,4 @@
-"""The worker of a backfill: it works through the models, so many at a time, and records in the ledger what comes of
-each.
-"""
+"""The worker of a backfill: it runs several models at a time and records each outcome in the ledger."""
 
 import asyncio
 import logging
@@ -35,20 +33,20 @@ from engine.text.formatting import capitalise
 from flows.backfills.runs import ChildRuns, find_awaited
 from flows.run.resources import RunResources
 
-# Each reads a definition and the manifests of a model, from an object store perhaps.
+# Each check reads a model's definition and manifests, possibly from an object store.
 CHECKED_AT_ONCE = 16
-# What is no fault of a model: the next ones would meet it too, each after having waited for as long.
+# Errors that no model causes: the next models would meet them too, each after the same wait.
 COMMON_ERRORS = (ProviderError, StoreError, OrchestratorError)
-# One of them may be about its model's own effort or folder; so many one after another are not.
+# A single one may concern its model's effort or folder; this many in a row do not.
 MAX_COMMON_ERRORS = 3
-# What the command that runs the backfill of this context does with a row that has changed, or with a sentence.
+# The callback of the running command for each changed row or sentence; does nothing by default.
 TELL: ContextVar[Callable[[ModelRow | str], object]] = ContextVar("tell", default=lambda _: None)
 
 
 @dataclass(slots=True, eq=False)
 class BackfillWorker:
-    """Works through the models of a backfill in one process; ``stopped`` is why it stopped early, None where it did
-    not. ``parts_usd`` is what parts have spent, which stands in their own ledgers.
+    """Works on the models of a backfill in one process. ``stopped`` is the error that stopped it early, None if it did
+    not stop. ``parts_usd`` is the spending of the parts, which their own ledgers contain.
     """
 
     _request: BackfillRequest
@@ -62,38 +60,38 @@ class BackfillWorker:
     _common_errors: int = 0
 
     async def work(self, rows: Sequence[ModelRow]) -> None:
-        """Works until no model waits or the worker is stopped; models that are under way are finished in both cases."""
+        """Work until no model waits or the worker is stopped; models under way are finished in both cases."""
         if self._request.batch != "none":
             self._awaited = await asyncio.to_thread(find_awaited, self._resources.settings, self._request)
         waiting = iter(rows)
         await gather_or_cancel(self._work_through(waiting) for _ in range(self._request.models_at_once))
 
     async def filter_unfinished(self, rows: Sequence[ModelRow]) -> list[ModelRow]:
-        """The rows of the models that have something to do; the others are recorded as skipped."""
+        """Return the rows of models that need a run; record the others as skipped."""
         gate = asyncio.Semaphore(CHECKED_AT_ONCE)
 
         async def is_done(row: ModelRow) -> bool:
             async with gate:
                 return self.stopped is None and await self._skip(row)
 
-        found = await gather_or_cancel(map(is_done, rows))
-        return [row for row, done in zip(rows, found, strict=True) if not done]
+        flags = await gather_or_cancel(map(is_done, rows))
+        return [row for row, done in zip(rows, flags, strict=True) if not done]
 
     def stop(self, error: BaseException, at_once: bool) -> None:
-        """Stops before the next model.
+        """Stop before the next model.
 
         Args:
-            at_once: stops the models under way too, but for one that is about to attach its set.
+            at_once: also stop the models under way, except one that is about to attach its set.
         """
         ends = isinstance(error, RunInterruptedError | Abort)
         self.stopped = error if ends or self.stopped is None else self.stopped
         if at_once:
-            # A child that raised Abort would say nothing of its own end to Prefect, where it has not ended.
-            told = error if isinstance(error, RunInterruptedError) else RunInterruptedError(str(error))
-            self._resources.watcher.stop_all(told)
+            # A child that raised Abort would not report its end to Prefect.
+            reason = error if isinstance(error, RunInterruptedError) else RunInterruptedError(str(error))
+            self._resources.watcher.stop_all(reason)
 
     def record_progress(self) -> None:
-        """Records in the ledger how far the models under way are."""
+        """Record the progress of models under way in the ledger."""
         for row in self._ledger.list_in("runs"):
             if (forecast := self._resources.forecasts.get(str(row.run_id))) is not None:
                 self._ledger.update(row.handle, **_describe_progress(forecast))
@@ -103,7 +101,7 @@ class BackfillWorker:
             self._ledger.unconfirmed_usd, self._ledger.max_usd = shared.budget.unconfirmed_usd, shared.budget.max_usd
 
     def say(self, sentence: str) -> None:
-        """Says something of all models, on the run page and to whoever has typed the command."""
+        """Write a sentence about all models to the log of the run and to the terminal of the command."""
         TELL.get()(sentence)
         self._resources.logger.info("%s", sentence)
 
@@ -125,15 +123,15 @@ class BackfillWorker:
             run = None if awaited is None else await self._children.take_up(awaited.run_id)
             run = run or await self._children.create(row.handle, self._request)
         except (httpx.HTTPError, PrefectException) as error:
-            said = OrchestratorError(f"Prefect's server made no run of {row.handle}: {error}")
-            self._record(row.handle, state="failed", note=str(said))
-            self.stop(said, at_once=False)
+            failure = OrchestratorError(f"Prefect's server did not create a run of {row.handle}: {error}")
+            self._record(row.handle, state="failed", note=str(failure))
+            self.stop(failure, at_once=False)
             return
         run_id, forecast = str(run.id), RunForecast()
         self._resources.forecasts[run_id] = forecast
         TELL.get()(self._ledger.update(row.handle, state="runs", note="", run_id=run_id))
         try:
-            # In an asyncio task of its own, which is cancelled apart from this one.
+            # Runs in a separate asyncio task, which can be cancelled without this one.
             outcome: object = (await asyncio.gather(self._children.run(run), return_exceptions=True))[0]
         finally:
             del self._resources.forecasts[run_id]
@@ -151,9 +149,9 @@ class BackfillWorker:
         return skip_reason is not None
 
     async def _examine(self, handle: str) -> SkipReason | None:
-        found = await asyncio.to_thread(examine, self._resources.settings, self._request, handle)
-        self._ledger.update(handle, older_sets=found.older_sets, older_samples=found.older_samples)
-        return found.skip_reason
+        status = await asyncio.to_thread(examine, self._resources.settings, self._request, handle)
+        self._ledger.update(handle, older_sets=status.older_sets, older_samples=status.older_samples)
+        return status.skip_reason
 
     def _record_outcome(
         self, handle: str, forecast: RunForecast, outcome: object, left: SkipReason | None = None
@@ -162,7 +160,7 @@ class BackfillWorker:
         if isinstance(outcome, RunResult) and outcome.status == "not_needed":
             changes |= {"state": "skipped", "note": capitalise(outcome.headline)}
         elif isinstance(outcome, RunResult):
-            # What is attached is exactly the quota.
+            # The attached samples are exactly the quota.
             changes |= {"state": "attached"} | dict.fromkeys(("kept", "wanted"), sum(outcome.kept.values()))
             changes |= {"rejected": outcome.rejected, "warnings": len(outcome.warnings)}
             self._common_errors = 0
@@ -188,7 +186,7 @@ class BackfillWorker:
     def _record(self, handle: str, **changes: Any) -> None:
         row = self._ledger.update(handle, **changes)
         TELL.get()(row)
-        # Passed over are most at a second start; how many, the end says.
+        # On a second start most models are skipped; the final sentence counts them.
         self._resources.logger.log(logging.DEBUG if row.state == "skipped" else logging.INFO, "%s", describe_row(row))
 
 

@@ -1,1 +1,1 @@
-"""The feature review: a run that waits for a person, and what ends its proposal."""
+"""The feature review: a run that waits for a person, and the decision that ends its proposal."""

@@ -49,7 +49,7 @@ def review_command(
     as_json: Annotated[bool, json_option("run_id, status, samples, report; with --fill one a run")] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Decide on a proposed set: attach what stands, or reject all of it. Give --attach or --reject, or --correct."""
+    """Attach the remaining samples of a proposed set, or reject it. Give --attach or --reject, or --correct."""
     if attach == reject and (attach or correct is None):
         raise InputError("Say either --attach or --reject")
     if correct and reject:
@@ -63,8 +63,8 @@ def review_command(
     from engine.run.outcome import read_result
     from flows.review.waiting import ask_for_rest, find_reviewable, warn_of_older
 
-    settings, asked = read_settings(), {"leave_out": leave_out or [], "other_pole": other_pole or [], "why": why}
-    asked |= {"decision": "attach" if attach else "reject", "who": name_user()}
+    settings, params = read_settings(), {"leave_out": leave_out or [], "other_pole": other_pole or [], "why": why}
+    params |= {"decision": "attach" if attach else "reject", "who": name_user()}
     proposal = find_reviewable(settings, run_id)
     manifest = proposal.manifest
     if correct:
@@ -77,7 +77,7 @@ def review_command(
         for warning in warn_of_older(proposal, load_model(settings.models_uri, proposal.handle)):
             print(warning, file=sys.stderr)
     with starting_server() as server:
-        result = run_in_process("flows.review.flow:review", {"run_id": run_id, **asked}, server)
+        result = run_in_process("flows.review.flow:review", {"run_id": run_id, **params}, server)
     _show(result, as_json)
     if fill and attach:
         with starting_server() as server:
@@ -94,8 +94,8 @@ def _correct(settings: "Settings", proposal: "StoredSet", sample_id: int, text: 
     if why := explain_rejection(model, proposal, sample_id, text := text.strip()):
         raise InputError(f"{why}. Nothing was changed")
     keep_decision(proposal, sample_id, "correct", name_user(), text)
-    said = f"Corrected: the set has this text in the place of sample {sample_id}'s once it is attached"
-    print(f"{said}. Rules of your own are checked then", file=sys.stderr)
+    message = f"Corrected: the set has this text in the place of sample {sample_id}'s once it is attached"
+    print(f"{message}. Rules of your own are checked then", file=sys.stderr)
 
 
 def _show(result: RunResult, as_json: bool) -> None:

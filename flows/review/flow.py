@@ -1,4 +1,4 @@
-"""The flow ``review``: by a person's decision, what stands of a proposal is attached, or all of it is rejected."""
+"""The flow ``review``: it attaches the remaining samples of a proposal, or rejects it, as a person decided."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ from engine.domain.samples import Row
 from engine.domain.verdict import RunResult, Verdict
 from engine.errors import GateError
 from engine.report.run_page import escape
-from engine.review.apply import PersonReview, add_decisions, measure_kept, settle
+from engine.review.apply import PersonReview, add_decisions, apply_review, measure_kept
 from engine.review.correct import apply_corrections
 from engine.review.page import describe_review, write_ended_page
 from engine.run.outcome import find_run_set, make_entry_check, read_result
@@ -63,15 +63,15 @@ async def review(
     fill: bool = False,
     who: str = "",
 ) -> RunResult | State[Any]:
-    """Attaches or rejects a set that a run has proposed; the set keeps that run's id.
+    """Attach or reject a set that a run has proposed; the set keeps that run's id.
 
     Args:
         run_id: The run that proposed the set.
-        decision: Attach what stands, or reject all of it.
+        decision: Attach the remaining samples, or reject the whole set.
         leave_out: The ids of samples to leave out. The report shows the ids.
         other_pole: The ids of samples that read as the other pole.
         why: The reason, kept with the set.
-        fill: Whether a run is started that then fills the model up to the effort's number.
+        fill: Whether to start a run afterwards that fills the model up to the effort's number.
         who: Your name, kept with the set.
     """
     ignore_closed_output()
@@ -84,13 +84,13 @@ async def review(
 
 
 async def resume_review(handle: str, synth_type: SynthType) -> RunResult | None:
-    """Begins the review of this flow run, or goes on with it; None where it has proposed nothing yet.
+    """Begin or resume the review of this flow run; None if the run has not proposed a set yet.
 
-    Nothing of a run that is suspended holds a process until a person has spoken. Where Prefect does not suspend it, its
-    set waits all the same, and is returned as it is.
+    A suspended run occupies no process until a person decides. If Prefect does not suspend the run, its set still waits
+    and is returned unchanged.
 
     Raises:
-        as ``end_proposal``; prefect.exceptions.Pause: nobody has spoken, and the run is suspended.
+        as ``end_proposal``; prefect.exceptions.Pause: nobody has decided, and the run is suspended.
     """
     settings, run_id = read_settings(), str(flow_run.get_id())
     stored = find_run_set(settings, handle, synth_type, run_id)
@@ -99,7 +99,7 @@ async def resume_review(handle: str, synth_type: SynthType) -> RunResult | None:
     if stored.status == "proposed":
         review = await ask_person(settings, stored)
         return read_result(stored) if review is None else await end_proposal(stored, review)
-    # It was killed after its review had ended.
+    # The run was killed after its review had ended.
     finish_replacing(stored)
     if stored.manifest["review"].get("fill"):
         await start_filling(stored)
@@ -107,11 +107,11 @@ async def resume_review(handle: str, synth_type: SynthType) -> RunResult | None:
 
 
 async def end_proposal(proposal: StoredSet, review: PersonReview) -> RunResult:
-    """Ends a proposal by a person's decision, once no other run works on its model.
+    """End a proposal by a person's decision, once no other run works on its model.
 
     Raises:
-        GateError: what stands does not pass beside what is attached by now; the proposal still waits.
-        InputError, StoreError: as ``settle`` and ``attach_proposal``. ModelBusyError: it does not wait any more.
+        GateError: the remaining samples fail together with the samples attached now; the proposal still waits.
+        InputError, StoreError: as ``apply_review`` and ``attach_proposal``. ModelBusyError: it no longer waits.
     """
     manifest = proposal.manifest
     async with (
@@ -132,10 +132,10 @@ async def end_proposal(proposal: StoredSet, review: PersonReview) -> RunResult:
         result = read_result(ended)
         # The proposal's own run is suspended, unless Prefect could not suspend it.
         if proposal.run_id != str(flow_run.get_id()):
-            said = f"{capitalise(result.headline)}, by run {flow_run.get_id()}"
-            state: State[None] = Completed(message=said) if review.attach else Cancelled(message=said)
+            message = f"{capitalise(result.headline)}, by run {flow_run.get_id()}"
+            state: State[None] = Completed(message=message) if review.attach else Cancelled(message=message)
             end_suspended(resources.client, proposal.run_id, state)
-    # What came of it stands on the page of this flow run, and of the one that proposed it.
+    # The page of this flow run and of the proposing run both show the result.
     card = f"{capitalise(result.headline)}\n\n{escape(describe_review(ended.manifest))}"
     page = write_ended_page(ended, result, resources.settings.api_url)
     for run_id in {str(flow_run.get_id()), ended.run_id}:
@@ -146,45 +146,46 @@ async def end_proposal(proposal: StoredSet, review: PersonReview) -> RunResult:
 
 
 async def start_filling(proposal: StoredSet) -> None:
-    """Starts a run that fills up the model, one for each proposal, where there is a deployment for it."""
-    asked = ask_for_rest(proposal.manifest)
+    """Start a run that fills up the model, at most one for each proposal, if a deployment for it exists."""
+    params = ask_for_rest(proposal.manifest)
     options: dict[str, Any] = {"timeout": 0, "as_subflow": False, "idempotency_key": f"fill-{proposal.run_id}"}
     try:
-        run = await arun_deployment(FILLING, parameters=asked, **options)
+        run = await arun_deployment(FILLING, parameters=params, **options)
         get_run_logger().info("Run %s fills up what was left out", run.id)
     except (ObjectNotFound, httpx.HTTPError) as error:
-        said = f"No run was started that fills up ({error or type(error).__name__})"
-        get_run_logger().warning("%s: %s", said, write_filling_command(proposal.manifest))
+        message = f"No run was started that fills up ({error or type(error).__name__})"
+        get_run_logger().warning("%s: %s", message, write_filling_command(proposal.manifest))
 
 
 async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resources: RunResources) -> StoredSet:
-    """Attaches what stands; checked again where sets came in since the check, or more was decided."""
+    """Attach the remaining samples; check again if sets or decisions were added since the check."""
     pool, logger = choose_pool(proposal.manifest["synth_type"]), get_run_logger()
     while True:
         decisions = read_decisions(proposal)
         whole = add_decisions(review, proposal, decisions)
-        standing, refused = settle(proposal, whole)
-        rows, corrected = apply_corrections(proposal, standing, decisions)
+        remaining, refused = apply_review(proposal, whole)
+        rows, corrected = apply_corrections(proposal, remaining, decisions)
         verdict = await _check(proposal, rows, [entry["was"] for entry in corrected.get("corrected", ())], resources)
         await lease.confirm()
         newer: list[str] = []
-        beside = (*verdict.checked_against, *proposal.manifest.get("replaces", ()))
-        may_enter = make_entry_check(resources.settings, proposal.handle, pool, rows, beside, newer)
+        checked_against = (*verdict.checked_against, *proposal.manifest.get("replaces", ()))
+        may_enter = make_entry_check(resources.settings, proposal.handle, pool, rows, checked_against, newer)
         entry = {**whole.to_entry(), "refused": refused, **corrected}
         ended = attach_proposal(proposal, rows, entry, verdict.checked_against, decisions, may_enter)
         if ended is not None:
             for warning in verdict.warnings:
                 logger.warning("%s", warning)
             return ended
-        came = f"A set of run {join_words(newer)} came in" if newer else "More was decided"
-        logger.warning("%s since: the gate checks again", came)
+        change = f"A set of run {join_words(newer)} was added" if newer else "A decision was added"
+        logger.warning("%s since the check: the gate checks again", change)
 
 
 async def _check(proposal: StoredSet, rows: Sequence[Row], were: Sequence[int], resources: RunResources) -> Verdict:
-    """The gate's verdict over what stands, beside all that the store has by now; corrected texts ``were`` these ids.
+    """Return the gate's verdict on the remaining samples with all that the store has now; ``were`` are the proposed ids
+    of corrected texts.
 
     Raises:
-        GateError: it does not pass.
+        GateError: the gate does not pass.
     """
     settings, handle = resources.settings, proposal.handle
     model = load_new_sets(settings, proposal)
@@ -194,16 +195,16 @@ async def _check(proposal: StoredSet, rows: Sequence[Row], were: Sequence[int], 
     check = partial(check_candidates, model, rows, proposal.manifest["synth_type"], proposal.run_id)
     verdict: Verdict = await resources.run_in_worker(check)
     if not verdict.success:
-        said = "\n".join(f"  {line}" for line in verdict.failed)
+        details = "\n".join(f"  {line}" for line in verdict.failed)
         first = shorten(verdict.failed[0], QUOTED_CHARS).rstrip(".")
         ids = ", ".join(map(str, were))
-        mended = f". Corrected texts count too: correct again or leave out what breaks a rule of {ids}" if ids else ""
-        raise GateError(f"{handle}: {first}. The proposal still waits, with all decisions{mended}\n{said}")
+        advice = f". Corrected texts count too: correct again or leave out what breaks a rule of {ids}" if ids else ""
+        raise GateError(f"{handle}: {first}. The proposal still waits, with all decisions{advice}\n{details}")
     return replace(verdict, warnings=(*verdict.warnings, *warn_of_older(proposal, model)))
 
 
 def check_candidates(model: Model, rows: Sequence[Row], synth_type: SynthType, run_id: str) -> Verdict:
-    """Runs the gate over what stands; a function that another process can call."""
+    """Run the gate on the remaining samples; another process can call this function."""
     counts = count_poles(rows)
     return check_model(
         rows,

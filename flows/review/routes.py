@@ -1,4 +1,4 @@
-"""The page on which the owner of a model reviews a proposed set in a browser, and what the page sends."""
+"""The HTTP routes of the page where a model's owner reviews a proposed set, and of the requests that it sends."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -34,9 +34,9 @@ RunId = Annotated[UUID, Path(description="The run that proposed the set.", examp
 
 
 class DecisionBody(Body):
-    """What a person says of one sample; the latest decision counts."""
+    """A person's decision on one sample; the latest decision counts."""
 
-    # The page has ids as texts.
+    # The page sends ids as strings.
     sample_id: int = Field(strict=False, ge=0, lt=2**53, description="The sample's id.", examples=[SAMPLE_ID_EXAMPLE])
     said: Said = Field(
         description="`correct` accepts the sample with another `text`; `undecided` takes an earlier decision back, "
@@ -47,25 +47,25 @@ class DecisionBody(Body):
 
 
 class DecisionAnswer(Answer):
-    """A decision on a sample is kept."""
+    """A stored decision on a sample."""
 
     sample_id: int = Field(description="The sample's id.", examples=[SAMPLE_ID_EXAMPLE])
-    said: Said = Field(description="What counts for it now.", examples=["refuse"])
+    said: Said = Field(description="The decision that counts now.", examples=["refuse"])
 
 
 class ReviewBody(Body):
-    """A person's decision on the whole set; what was refused and what reads as the other pole was said before."""
+    """A person's decision on the whole set; the stored decisions on single samples are applied too."""
 
-    decision: Literal["attach", "reject"] = Field(description="Attach what stands, or reject all of it.")
-    why: str = Field("", max_length=1000, description="A word of why, kept with the set.")
+    decision: Literal["attach", "reject"] = Field(description="Attach the remaining samples, or reject the whole set.")
+    why: str = Field("", max_length=1000, description="The reason, kept with the set.")
     fill: bool = Field(False, description="Start a run that then fills the model up to the effort's number.")
 
 
 class ReviewAnswer(Answer):
-    """A proposed set is attached or rejected by a run."""
+    """The answer when a run was started that attaches or rejects a proposed set."""
 
     state: Literal["enqueued"] = Field(description="A run finishes the set.")
-    run_id: str = Field(description="The id of the Prefect flow run that does it.", examples=[RUN_ID_EXAMPLE])
+    run_id: str = Field(description="The id of the Prefect flow run that finishes the set.", examples=[RUN_ID_EXAMPLE])
     message: str = Field(description="The same as a sentence for a person.")
 
 
@@ -76,10 +76,10 @@ class ReviewAnswer(Answer):
     summary="Review a proposed set in a browser",
 )
 def read_review(request: Request, run_id: RunId) -> Response:
-    """The page on which a person reads a proposed set, for a key that owns the model's namespace; once its review has
-    ended, who ended it, when and how.
+    """Return the review page of a proposed set, for a key that owns the model's namespace; once the review has ended, a
+    page that shows who ended it, when and how.
 
-    For a browser the key is the password of its dialog, with any user name.
+    In a browser, enter the key as the password of its dialog, with any user name.
     """
     stored = find_set(get_settings(request).samples_uri, str(run_id))
     if stored and "when" in stored.manifest.get("review", {}) and get_key(request).owns(stored.handle):
@@ -98,22 +98,22 @@ def read_review(request: Request, run_id: RunId) -> Response:
         (404, "sample_not_found"),
         (409, "model_busy"),
         (422, "invalid_request"),
-        about="The decision is kept.",
+        about="The decision is stored.",
     ),
     openapi_extra=describe_body(DecisionBody),
     summary="Decide on one sample",
 )
 async def decide(request: Request, run_id: RunId) -> DecisionAnswer:
-    """Keeps a decision on one sample of a proposed set, the moment that it is made.
+    """Store a decision on one sample of a proposed set at once.
 
-    A corrected text is held against the rules that ask no model and all texts beside it; one that breaks a rule is
-    refused (422), and the sample stays as it was. The author's own rules are checked when the set is attached.
+    The rules that call no model check a corrected text, also against all other texts of the set; a text that breaks a
+    rule is refused (422), and the sample stays as it was. The author's own rules are checked when the set is attached.
 
     A browser sends its key by itself, so its request needs an `Origin` of this service.
     """
     stored = await run_in_threadpool(_find_changeable, request, run_id)
-    wanted = await read_body(request, DecisionBody)
-    return await run_in_threadpool(_keep, get_settings(request), stored, wanted, get_key(request).id)
+    body = await read_body(request, DecisionBody)
+    return await run_in_threadpool(_keep, get_settings(request), stored, body, get_key(request).id)
 
 
 @router.post(
@@ -132,63 +132,63 @@ async def decide(request: Request, run_id: RunId) -> DecisionAnswer:
     summary="Attach or reject a proposed set",
 )
 async def finish(request: Request, run_id: RunId) -> ReviewAnswer:
-    """Has a run of `review/on-demand` finish the set, in the place of the run that proposed it.
+    """Start a run of `review/on-demand` that finishes the set, instead of the run that proposed it.
 
-    Samples that nobody has decided on stand.
+    Samples without a decision are attached.
     """
     await run_in_threadpool(_find_changeable, request, run_id)
-    wanted = await read_body(request, ReviewBody)
-    # What was decided sample by sample is read by the run that finishes the set.
-    asked = {name: getattr(wanted, name) for name in ReviewBody.model_fields}
-    asked |= {"run_id": str(run_id), "leave_out": [], "other_pole": [], "who": get_key(request).name}
-    made = await get_orchestrator(request).create_review(asked)
+    body = await read_body(request, ReviewBody)
+    # The run that finishes the set reads the decisions on single samples itself.
+    params = {name: getattr(body, name) for name in ReviewBody.model_fields}
+    params |= {"run_id": str(run_id), "leave_out": [], "other_pole": [], "who": get_key(request).name}
+    new_id = await get_orchestrator(request).create_review(params)
     return ReviewAnswer(
-        state="enqueued", run_id=made, message=f"Run {made} finishes the set: its page shows what comes of it."
+        state="enqueued", run_id=new_id, message=f"Run {new_id} finishes the set: its page shows the result."
     )
 
 
-def _keep(settings: Settings, stored: StoredSet, wanted: DecisionBody, who: str) -> DecisionAnswer:
-    if wanted.sample_id not in {row["id"] for row in read_rows(stored, PROPOSED)}:
-        said = f"The proposal of run {stored.run_id} has no sample {wanted.sample_id}."
-        raise ApiError(404, "sample_not_found", said, {"sample_id": wanted.sample_id})
-    text = wanted.text.strip() if wanted.said == "correct" else ""
-    if wanted.said == "correct":
+def _keep(settings: Settings, stored: StoredSet, body: DecisionBody, who: str) -> DecisionAnswer:
+    if body.sample_id not in {row["id"] for row in read_rows(stored, PROPOSED)}:
+        message = f"The proposal of run {stored.run_id} has no sample {body.sample_id}."
+        raise ApiError(404, "sample_not_found", message, {"sample_id": body.sample_id})
+    text = body.text.strip() if body.said == "correct" else ""
+    if body.said == "correct":
         model = load_new_sets(settings, stored)
-        if why := explain_rejection(model, stored, wanted.sample_id, text):
-            raise ApiError(422, "invalid_request", f"{why}.", {"field": "text", "sample_id": wanted.sample_id})
+        if why := explain_rejection(model, stored, body.sample_id, text):
+            raise ApiError(422, "invalid_request", f"{why}.", {"field": "text", "sample_id": body.sample_id})
     try:
-        kept = keep_decision(stored, wanted.sample_id, wanted.said, who, text)
+        kept = keep_decision(stored, body.sample_id, body.said, who, text)
     except InputError as error:
         raise ApiError(409, "model_busy", f"{error}.", {"run_id": stored.run_id}) from None
     return DecisionAnswer(sample_id=kept.sample_id, said=kept.said)
 
 
 def _find_proposal(request: Request, run_id: UUID) -> StoredSet:
-    """The proposal of a run, for a key that owns the model's namespace.
+    """Return the proposal of a run, for a key that owns the model's namespace.
 
     Raises:
-        ApiError: 404, if there is none that waits, or the key may not see it, which answer alike.
+        ApiError: 404, with the same answer, if no proposal waits or the key may not see it.
     """
     stored, key = find_set(get_settings(request).samples_uri, str(run_id)), get_key(request)
     if stored is None or stored.status != "proposed" or not key.owns(stored.handle):
-        said = f"No set of run {run_id} waits for a review{key.own_place}."
-        raise ApiError(404, "not_found", said, {"run_id": str(run_id)})
+        message = f"No set of run {run_id} waits for a review{key.own_place}."
+        raise ApiError(404, "not_found", message, {"run_id": str(run_id)})
     return stored
 
 
 def _find_changeable(request: Request, run_id: UUID) -> StoredSet:
-    """The proposal, for a key that may change the model, in a request that no other site has made.
+    """Return the proposal, for a key that may change the model, unless another site sent the request.
 
     Raises:
         ApiError: as ``_find_proposal``; 403 for a key of the scope ``scoring`` or a foreign ``Origin``.
     """
     origin = request.headers.get("origin")
     is_basic = request.headers.get("authorization", "").lower().startswith("basic")
-    # By the authority alone: a proxy in front may end TLS, and a browser writes the header itself.
-    own = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
-    if (is_basic or origin is not None) and not own:
-        said = "A browser's request needs an Origin of this service. Send the key as 'Authorization: Bearer <key>'."
-        raise ApiError(403, "forbidden", said, {"origin": origin})
+    # Compares only the authority: a proxy may end TLS. A page of another site cannot set these headers.
+    is_same_site = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    if (is_basic or origin is not None) and not is_same_site:
+        message = "A browser's request needs an Origin of this service. Send the key as 'Authorization: Bearer <key>'."
+        raise ApiError(403, "forbidden", message, {"origin": origin})
     stored = _find_proposal(request, run_id)
     key = get_key(request)
     if key.scope != "authoring":

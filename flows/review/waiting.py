@@ -1,4 +1,4 @@
-"""Waits for a person's decision on a proposed set: the run is suspended, and begins again when somebody has decided."""
+"""Wait for a person's decision on a proposed set: the run is suspended, and restarts when somebody has decided."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -32,10 +32,10 @@ from engine.text.formatting import count_noun
 
 
 class ReviewForm(RunInput):
-    """The form that the page of a suspended run shows."""
+    """The form on the page of a suspended run."""
 
-    # Without a default: to press the button decides nothing.
-    decision: Annotated[Literal["attach", "reject"], Field(description="Attach what stands, or reject all of it.")]
+    # No default: a press of the button alone decides nothing.
+    decision: Annotated[Literal["attach", "reject"], Field(description="Attach the remaining samples, or reject all.")]
     leave_out: Annotated[
         list[int],
         Field(default_factory=list, description="The ids of samples to leave out: the report shows the id of each."),
@@ -48,39 +48,39 @@ class ReviewForm(RunInput):
     who: Annotated[str, Field(max_length=200, description="Your name, kept with the set.")] = ""
 
     def read(self) -> PersonReview:
-        """What the person has decided."""
+        """Return the person's decision."""
         return PersonReview(
             self.decision == "attach", tuple(self.leave_out), tuple(self.other_pole), self.why, self.fill, self.who
         )
 
 
 def ask_for_rest(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a run that fills up what a reviewed set was to have."""
-    asked = {name: manifest[name] for name in ("handle", "synth_type", "effort")}
-    return {**asked, "per_pole": read_own_count(manifest), "only_lacking": True}
+    """Return the parameters of a run that generates the missing samples of a reviewed set."""
+    params = {name: manifest[name] for name in ("handle", "synth_type", "effort")}
+    return {**params, "per_pole": read_own_count(manifest), "only_lacking": True}
 
 
 def check_waiting(proposal: StoredSet) -> None:
-    """Makes sure, once the lease is held, that a proposal is still the one that was decided on.
+    """Check, once the lease is held, that the proposal still waits for this decision.
 
     Raises:
-        ModelBusyError: it was reviewed, or its time was over, while the lease was waited for.
+        ModelBusyError: while this run waited for the lease, the proposal was reviewed or its time ended.
     """
     manifest = read_manifest(proposal.folder)
     if manifest is None or manifest.get("status") != "proposed" or manifest["review"] != proposal.manifest["review"]:
         status = "gone" if manifest is None else manifest.get("status")
         raise ModelBusyError(
-            f"The set of run {proposal.run_id} is {status} by now: another run reviewed it, or its time was over, "
-            "while this one waited. Nothing was changed",
+            f"The set of run {proposal.run_id} is now {status}: another run reviewed it, or its time ended, while "
+            "this one waited. Nothing was changed",
             proposal.run_id,
         )
 
 
 def find_reviewable(settings: Settings, run_id: str) -> StoredSet:
-    """The proposal of a run that waits for a person's decision.
+    """Return the proposal of a run that waits for a person's decision.
 
     Raises:
-        InputError: the run has proposed nothing that still waits. StoreError: the store cannot be read.
+        InputError: the run has no proposal that still waits. StoreError: the store cannot be read.
     """
     stored = get_set(settings.samples_uri, run_id)
     if stored.status != "proposed":
@@ -89,10 +89,10 @@ def find_reviewable(settings: Settings, run_id: str) -> StoredSet:
 
 
 def load_new_sets(settings: Settings, proposal: StoredSet) -> Model:
-    """A proposal's model as it is by now, with all that the store has of it but for what the proposal replaces.
+    """Return the present model of a proposal, with all its stored samples except those that the proposal replaces.
 
     Raises:
-        DefinitionError: it cannot be read. StoreError: a set cannot be read.
+        DefinitionError: the model cannot be read. StoreError: a set cannot be read.
     """
     model = load_model(settings.models_uri, proposal.handle)
     model = replace(model, replaces=tuple(proposal.manifest.get("replaces", ())))
@@ -100,7 +100,7 @@ def load_new_sets(settings: Settings, proposal: StoredSet) -> Model:
 
 
 def warn_of_older(proposal: StoredSet, model: Model) -> list[str]:
-    """A warning about a proposal that was made for an older definition than the model's present one."""
+    """Return a warning if a proposal was made for an older definition than the model's present one."""
     return [
         f"The set of run {stored.run_id} was made for an older definition of {model.handle} than the present one. A "
         f"proposal like this is better rejected: once attached, the next 'exemplars synthesize {model.handle} "
@@ -110,10 +110,10 @@ def warn_of_older(proposal: StoredSet, model: Model) -> list[str]:
 
 
 async def ask_person(settings: Settings, stored: StoredSet) -> PersonReview | None:
-    """A person's decision on a proposal; suspends the run until there is one.
+    """Return a person's decision on a proposal; suspend the run until there is one.
 
     Returns:
-        None where Prefect does not suspend the run: it has no deployment, or is part of another.
+        None if Prefect does not suspend the run: it has no deployment, or is part of another run.
 
     Raises:
         prefect.exceptions.Pause: the run is suspended; its process has nothing more to do.
@@ -138,36 +138,36 @@ async def ask_person(settings: Settings, stored: StoredSet) -> PersonReview | No
         except Abort:
             return None
         except ValidationError:
-            # A state that somebody sets resumes a run past its form.
+            # If somebody sets a state, the run resumes without its form.
             get_run_logger().warning(
-                "The run was resumed without a decision: nothing was changed, and its set waits on"
+                "The run was resumed without a decision: nothing was changed, and its set still waits"
             )
             resumed += 1
 
 
 async def _suspend(form: type[ReviewForm], key: str, message: str) -> ReviewForm:
-    """What was said in the form of a suspension; as Prefect's ``suspend_flow_run``, which gives its state no message.
+    """Return the filled form of a suspension; like Prefect's ``suspend_flow_run``, but with a message on the state.
 
     Raises:
-        prefect.exceptions.Pause: nobody has spoken, and the run is suspended. Abort: it cannot be.
-        ValidationError: it was resumed without the form.
+        prefect.exceptions.Pause: nobody has decided, and the run is suspended. Abort: it cannot be suspended.
+        ValidationError: the run was resumed without the form.
     """
     state: State[None] = Suspended(pause_key=key, message=message)
     keyset = keyset_from_paused_state(state)
-    state.state_details.run_input_keyset = {str(name): place for name, place in keyset.items()}
+    state.state_details.run_input_keyset = {str(name): value for name, value in keyset.items()}
     async with get_client() as client:
-        told = await propose_state(client, state, flow_run_id=UUID(str(flow_run.get_id())))
-    if told.is_running():
+        answer = await propose_state(client, state, flow_run_id=UUID(str(flow_run.get_id())))
+    if answer.is_running():
         return await form.aload(keyset)
-    if not told.is_paused():
-        raise Abort(f"Prefect answers {told.name}")
+    if not answer.is_paused():
+        raise Abort(f"Prefect answers {answer.name}")
     await form.asave(keyset)
-    raise Pause(state=told)
+    raise Pause(state=answer)
 
 
 def end_suspended(client: SyncPrefectClient, run_id: str, ended: State[None]) -> None:
-    """Ends the suspended run whose proposal was decided on elsewhere; one that Prefect does not know is over, and where
-    it does not answer the run finds its proposal ended when it is resumed.
+    """End the suspended run of a proposal that was decided on elsewhere. A run that Prefect does not know has ended; if
+    Prefect does not answer, the run finds its proposal ended when it resumes.
     """
     with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
         state = client.read_flow_run(UUID(run_id)).state
@@ -176,10 +176,10 @@ def end_suspended(client: SyncPrefectClient, run_id: str, ended: State[None]) ->
 
 
 def ensure_single_proposal(settings: Settings, handle: str, run_id: str) -> None:
-    """Makes sure that no other proposal of the model waits.
+    """Check that no other proposal of the model waits.
 
     Raises:
-        ModelBusyError: one does; it names the run.
+        ModelBusyError: another one waits; the error names its run.
     """
     for stored in list_all(settings.samples_uri, handle, ["proposed"]):
         if stored.run_id != run_id:
@@ -187,6 +187,6 @@ def ensure_single_proposal(settings: Settings, handle: str, run_id: str) -> None
                 f"The set of run {stored.run_id} waits for a review, until {read_deadline(stored):%Y-%m-%d}: {handle} "
                 f"has one at a time. Review that one first: 'exemplars review {stored.run_id} --attach' or 'exemplars "
                 f"review {stored.run_id} --reject' ('exemplars prune' rejects it once its time is over). "
-                "This run asked nothing",
+                "This run called no model",
                 stored.run_id,
             )

@@ -72,7 +72,7 @@ def test_suspended_run_outlives_all_and_goes_on_with_what_a_person_let_stand(sta
     refused = [row["id"] for row in proposed[:2]]
     # A state that somebody sets starts it past its form.
     stack.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": "SCHEDULED"})
-    wait_until(lambda: "waits on" in stack.read_logs(run_id), 90, "it says that nobody has decided")
+    wait_until(lambda: "its set still waits" in stack.read_logs(run_id), 90, "it says that nobody has decided")
     stack.wait_until_suspended(run_id)
     untouched = read_manifest(folder)["status"]
     no_word = [

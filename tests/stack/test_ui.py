@@ -137,7 +137,7 @@ def test_what_a_person_refuses_on_the_page_of_a_review_is_not_attached(desk: Des
     page.goto(f"{stack.http_api.url}/runs/{run_id}/review")
     shown = page.locator("article").first.inner_text()
     page.keyboard.press("r")
-    page.get_by_role("button", name="Attach what stands").click()
+    page.get_by_role("button", name="Attach remaining").click()
     expect(page.locator("#said")).to_contain_text("finishes the set")
     context.close()
     ended = stack.wait_for_end(run_id)

@@ -1,7 +1,7 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const decisions = new Map(Object.entries(data.decisions));
-// What a person has written in the place of texts.
+// The corrected texts, by sample id.
 const texts = new Map(Object.entries(data.corrections));
 const byId = new Map(data.rows.map((row) => [row.id, row]));
 const pairs = new Map();
@@ -10,7 +10,7 @@ const WORDS = {accept: "accepted", refuse: "refused", other_pole: "other pole"};
 const BUTTONS = [["accept", "Accept"], ["refuse", "Refuse"], ["other_pole", "Other pole"]];
 const at = (id) => document.getElementById(id);
 const undone = [];
-// What the HTTP API has, and of what was decided since what it did not take, with the reason.
+// The decisions that the HTTP API has stored; and those that it refused, with the reason.
 const kept = new Map(decisions);
 const unkept = new Map();
 let shown = [];
@@ -49,16 +49,16 @@ function filter(keep) {
 }
 
 function count() {
-  const found = {accept: 0, correct: 0, refuse: 0, other_pole: 0};
-  for (const [id, said] of decisions) found[said === "accept" && texts.has(id) ? "correct" : said] += 1;
+  const counts = {accept: 0, correct: 0, refuse: 0, other_pole: 0};
+  for (const [id, said] of decisions) counts[said === "accept" && texts.has(id) ? "correct" : said] += 1;
   const left = data.rows.length - decisions.size;
-  at("counts").textContent = `${left} left; ${found.accept} accepted, ${found.correct} corrected, ${found.refuse} refused, ${found.other_pole} of the other pole`;
+  at("counts").textContent = `${left} left; ${counts.accept} accepted, ${counts.correct} corrected, ${counts.refuse} refused, ${counts.other_pole} of the other pole`;
   at("meter").setAttribute("aria-valuenow", decisions.size);
   at("meter").firstElementChild.style.width = `${100 * decisions.size / Math.max(data.rows.length, 1)}%`;
-  const stands = data.rows.length - found.refuse - found.other_pole;
-  at("sum").textContent = `${stands} of ${data.rows.length} stand` + (left ? `, ${left} of them not looked at` : "") +
-    (found.refuse ? `; ${found.refuse} are left out, and others are made in their places` : "") +
-    (found.other_pole ? `; ${found.other_pole} go to the other pole where that one lacks a text` : "") + ".";
+  const remaining = data.rows.length - counts.refuse - counts.other_pole;
+  at("sum").textContent = `${remaining} of ${data.rows.length} remain` + (left ? `, ${left} of them without a decision` : "") +
+    (counts.refuse ? `; ${counts.refuse} are left out, and others are generated to replace them` : "") +
+    (counts.other_pole ? `; ${counts.other_pole} move to the other pole if it has room` : "") + ".";
 }
 
 function drawAxis(row) {
@@ -83,13 +83,13 @@ function drawMark(row) {
 
 function drawOne() {
   const row = shown[place];
-  if (!row) return make("p", {class: "muted", text: "No text is like that. Choose others above."});
+  if (!row) return make("p", {class: "muted", text: "No text matches the filters. Change them above."});
   const pair = partner(row);
   const near = row.nearest && byId.get(row.nearest[0]);
   return make("article", {class: `card ${row.pole}`, "aria-label": `Text ${place + 1} of ${shown.length}`},
     make("h2", {}, make("span", {}, make("span", {class: "pole", text: label(row)}), ` · ${data.traits[row.trait].name} · ${place + 1} of ${shown.length}`), drawMark(row)),
     make("p", {class: "text", text: textOf(row)}),
-    texts.has(row.id) && make("p", {class: "muted", text: `Corrected. It came as: ${row.text}`}),
+    texts.has(row.id) && make("p", {class: "muted", text: `Corrected. The proposed text was: ${row.text}`}),
     make("p", {class: "muted", text: `About ${row.subject}. Id ${row.id}`}),
     drawAxis(row),
     make("div", {class: "row"}, ...drawButtons(row),
@@ -134,7 +134,7 @@ function nextPair() {
 async function send(path, body) {
   const response = await fetch(`/v1/runs/${data.run}/review${path}`, {method: "POST", credentials: "same-origin",
     headers: {"Content-Type": "application/json"}, body: JSON.stringify(body), signal: AbortSignal.timeout(60000)});
-  // What stands between may answer with a page of its own, and with 200 too.
+  // A proxy may answer with its own page, even with status 200.
   const answer = await response.json().catch(() => null);
   if (!response.ok || !answer) throw new Error(answer?.error?.message || `the answer (${response.status}) is not the HTTP API's.`);
   return answer;
@@ -177,7 +177,7 @@ function decide(row, said) {
   } else move(1);
 }
 
-// A text in the place of one that is nearly right: the HTTP API checks it as any other, and until then it stays here.
+// Replaces a text that is nearly right: the HTTP API checks the new one; until it accepts, the new one stays here.
 function edit() {
   const row = shown[place];
   if (!row || over) return;
@@ -245,19 +245,19 @@ async function finish(decision, fill = false) {
     if (decision === "attach" && unkept.size) throw new Error("something that you decided was not kept.");
     const answer = await send("", {decision, why: at("why").value, fill});
     say(answer.message);
-    // Its page has the same address but for the id.
+    // The page of that run has the same address with another id.
     if (data.run_page) at("links").prepend(make("a", {href: data.run_page.replace(data.run, answer.run_id), text: "The run that finishes the set"}), " · ");
   } catch (error) {
     over = false;
-    // An error of fetch's own: the word may have arrived, and its answer not.
-    say(error.name === "Error" ? `Not done: ${error.message}` : `No answer came (${error.message}). The run's page says whether it goes on.`, true);
+    // An error of fetch: the request may have arrived, but not its answer.
+    say(error.name === "Error" ? `Not done: ${error.message}` : `No answer arrived (${error.message}). The run's page shows whether the review has started.`, true);
     for (const button of buttons) button.disabled = false;
   }
   at("said").scrollIntoView({block: "center"});
 }
 at("end").addEventListener("submit", (event) => { event.preventDefault(); finish("attach"); });
 at("fill").addEventListener("click", () => finish("attach", true));
-at("reject").addEventListener("click", () => { if (confirm("Reject all of it? Its texts stay known as refused.")) finish("reject"); });
+at("reject").addEventListener("click", () => { if (confirm("Reject the whole set? Later runs still know its texts as refused.")) finish("reject"); });
 
 at("trait").append(make("option", {value: "", text: "all"}),
   ...Object.entries(data.traits).map(([key, trait]) => make("option", {value: key, text: trait.name})));

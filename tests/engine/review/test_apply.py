@@ -1,4 +1,4 @@
-"""What a person leaves of a proposal: what stands, what is refused, and what may read as the other pole."""
+"""A person's decision on a proposal: the remaining samples, the refused ones, and moves to the other pole."""
 
 import re
 from dataclasses import asdict, replace
@@ -12,7 +12,7 @@ from engine.domain.model import POLES, digest_text
 from engine.domain.samples import Row, make_id, make_row
 from engine.domain.votes import Vote
 from engine.errors import InputError
-from engine.review.apply import PersonReview, add_decisions, settle
+from engine.review.apply import PersonReview, add_decisions, apply_review
 from engine.review.correct import apply_corrections, explain_rejection
 from engine.run.job import read_pools
 from engine.screening.screener import Screener
@@ -70,24 +70,24 @@ def test_all_stands_where_nothing_is_refused_and_what_is_left_out_leaves_the_oth
     tmp_path: Path,
 ) -> None:
     stored = make_proposal(tmp_path)
-    less, refused = settle(stored, PersonReview(left_out=(name_id(PLAIN[0]),)))
+    less, refused = apply_review(stored, PersonReview(left_out=(name_id(PLAIN[0]),)))
     alone = [row["text"] for row in less if row["pair_id"] is None]
 
-    assert (read_rows(stored, PROPOSED), []) == settle(stored, PersonReview())
+    assert (read_rows(stored, PROPOSED), []) == apply_review(stored, PersonReview())
     assert [name_id(PLAIN[0])] == refused
     assert ({"clarity": {"positive": 3, "negative": 4}}, [STIFF[0]]) == (count_poles(less), alone)
-    with pytest.raises(InputError, match="no positive sample of clarity would stand"):
-        settle(stored, PersonReview(left_out=tuple(name_id(text) for text in (*PLAIN, *STIFF))))
+    with pytest.raises(InputError, match="would keep no positive sample of clarity"):
+        apply_review(stored, PersonReview(left_out=tuple(name_id(text) for text in (*PLAIN, *STIFF))))
     with pytest.raises(InputError, match="has no sample 12"):
-        settle(stored, PersonReview(other_pole=(12,)))
+        apply_review(stored, PersonReview(other_pole=(12,)))
 
 
 def test_text_of_the_other_pole_goes_there_only_where_one_of_its_own_was_left_out(tmp_path: Path) -> None:
     moved, refused = name_id(PLAIN[0]), name_id(STIFF[3])
     stored = make_proposal(tmp_path)
-    room, _ = settle(stored, PersonReview(left_out=(refused,), other_pole=(moved,)))
-    full, left_out = settle(stored, PersonReview(other_pole=(moved,)))
-    both, _ = settle(stored, PersonReview(left_out=(moved,), other_pole=(moved,)))
+    room, _ = apply_review(stored, PersonReview(left_out=(refused,), other_pole=(moved,)))
+    full, left_out = apply_review(stored, PersonReview(other_pole=(moved,)))
+    both, _ = apply_review(stored, PersonReview(left_out=(moved,), other_pole=(moved,)))
 
     assert {PLAIN[0], *STIFF[:3]} == {*list_texts(room, "negative")}
     assert [*PLAIN[1:]] == list_texts(room, "positive") == list_texts(full, "positive")
@@ -100,7 +100,7 @@ def test_text_of_the_other_pole_goes_there_only_where_one_of_its_own_was_left_ou
 def test_what_stands_is_attached_and_the_manifest_says_what_does_not(tmp_path: Path) -> None:
     store, stored = str(tmp_path / "samples"), make_proposal(tmp_path / "samples")
     review = PersonReview(left_out=(name_id(PLAIN[0]),), why="vague")
-    standing, refused = settle(stored, review)
+    standing, refused = apply_review(stored, review)
     entry = {**review.to_entry(), "refused": refused}
     assert None is attach_proposal(stored, standing, entry, (), [], lambda: False)
     keep_decision(stored, name_id(PLAIN[1]), "accept", "key")
@@ -144,7 +144,7 @@ def test_corrected_text_is_attached_under_its_own_id_and_the_one_that_it_was_sta
     keep_decision(stored, name_id(STIFF[1]), "correct", "key", near)
     decisions = read_decisions(stored)
     review = add_decisions(PersonReview(), stored, decisions)
-    standing, refused = settle(stored, review)
+    standing, refused = apply_review(stored, review)
     rows, corrected = apply_corrections(stored, standing, decisions)
     entry = {**review.to_entry(), "refused": refused, **corrected}
     attached = attach_proposal(stored, rows, entry, (), decisions, lambda: True)

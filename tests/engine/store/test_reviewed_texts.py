@@ -10,7 +10,7 @@ from fakes.builders import make_exemplar, make_model, make_stamp, make_trait
 from engine.asking.plan import digest_definition_and_samples
 from engine.domain.model import Pool
 from engine.domain.samples import Row, make_row
-from engine.review.apply import PersonReview, add_decisions, settle
+from engine.review.apply import PersonReview, add_decisions, apply_review
 from engine.run.job import read_pools
 from engine.store.changes import Removal, detach_set, remove_stored
 from engine.store.proposals import Said, attach_proposal, keep_decision, read_decisions, reject_proposal
@@ -34,7 +34,7 @@ def review(store: Path, said: Mapping[int, Said], run_id: str, attach: bool = Tr
     decisions = read_decisions(stored)
     if attach:
         given = add_decisions(PersonReview(), stored, decisions)
-        assert attach_proposal(stored, settle(stored, given)[0], given.to_entry(), (), decisions, lambda: True)
+        assert attach_proposal(stored, apply_review(stored, given)[0], given.to_entry(), (), decisions, lambda: True)
     else:
         reject_proposal(stored, "", True)
     return rows

@@ -48,7 +48,7 @@ def test_models_passed_over_for_one_reason_are_one_line_and_no_rows(capsys: pyte
     progress = BackfillProgress(5, skipped)
     tell(progress, *(ModelRow(handle, "skipped", note="It has a set") for handle in [*handles, "u22a8.f"]))
 
-    assert "\nPassed over: u22a8.a, u22a8.b, u22a8.c and 2 more. It has a set" in told
+    assert "\nSkipped: u22a8.a, u22a8.b, u22a8.c and 2 more. It has a set" in told
     assert "u22a8.f: skipped (It has a set)\n" == capsys.readouterr().err
 
 
@@ -80,7 +80,7 @@ def test_progress_counts_models_and_says_how_long_they_may_take(capsys: pytest.C
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ([], "give handles, a namespace or a glob, or choose only lacking ones"),
+        ([], "give handles, a namespace or a glob, or choose only_lacking"),
         (["--namespace", "U22A8"], "fits the namespace 'U22A8'"),
         (["--glob", "u22a8/*"], "fits the glob 'u22a8/*'"),
         (
@@ -102,25 +102,27 @@ def test_begin_tells_models_calls_cost_and_limits(provider: Provider, monkeypatc
     request = BackfillRequest(namespace=NAMESPACE, effort="low", models_at_once=3, max_cost_usd=20.0)
     unknown = estimate_backfill(read_settings(), request)
     keep_speeds(read_settings(), {(f"{provider.model}@{provider.url}", "none", False): [3.0] * 8})
-    outlook = estimate_backfill(read_settings(), request)
-    all_at_once = outlook.find_seconds(3) or 0.0
-    head, estimate, limits = describe_begin(outlook, request).splitlines()
+    forecast = estimate_backfill(read_settings(), request)
+    all_at_once = forecast.find_seconds(3) or 0.0
+    head, estimate, limits = describe_begin(forecast, request).splitlines()
 
     assert "3 models: from_traits, effort low, 3 at a time" == head
     assert estimate.startswith(
-        f"Estimate: about {round(outlook.scale(outlook.total.likely.calls))} calls to openai/test, likely $0."
+        f"Estimate: about {round(forecast.scale(forecast.total.likely.calls))} calls to openai/test, likely $0."
     )
-    assert estimate.endswith(f"; about 13 s (by {len(outlook.estimates)} of the 3 models)")
+    assert estimate.endswith(f"; about 13 s (by {len(forecast.estimates)} of the 3 models)")
     # Three at a time take as long as one; none is known of before the model was asked.
-    assert (None, round(outlook.estimates[0].seconds or 0.0)) == (unknown.find_seconds(3), round(all_at_once))
+    assert (None, round(forecast.estimates[0].seconds or 0.0)) == (unknown.find_seconds(3), round(all_at_once))
     # A limit on the rate is one for all: as many at a time take no less.
     monkeypatch.setenv("EXEMPLARS_REQUESTS_PER_MINUTE", "60")
     limited = estimate_backfill(read_settings(), request)
     assert OTHER_SECONDS + 1.5 * limited.total.likely.calls <= (limited.find_seconds(3) or 0.0)
-    assert outlook.scale(outlook.total.likely.calls) == 3 * outlook.estimates[0].total.likely.calls
+    assert forecast.scale(forecast.total.likely.calls) == 3 * forecast.estimates[0].total.likely.calls
     assert "Limits on cost: $1.00 for each model, $20.00 for all together" == limits
-    third = replace(request, max_cost_usd=outlook.scale(outlook.total.likely.cost_usd or 0.0) / 3)
-    assert describe_begin(outlook, third).endswith(" for all together, where it is likely to stop with some 33 % done")
+    third = replace(request, max_cost_usd=forecast.scale(forecast.total.likely.cost_usd or 0.0) / 3)
+    assert describe_begin(forecast, third).endswith(
+        " for all together, where it is likely to stop with about 33 % done"
+    )
 
 
 @pytest.mark.slow
@@ -143,11 +145,11 @@ def test_interrupted_command_says_how_many_are_done_and_what_to_type(
         code, out, said = run_command("backfill", *options)
         interrupting.result()
     provider.behaviour = Behaviour()
-    again = run_command("backfill", *shlex.split(said.rpartition("To go on: exemplars backfill ")[2]))
+    again = run_command("backfill", *shlex.split(said.rpartition("To resume: exemplars backfill ")[2]))
 
     assert (130, "") == (code, out)
     assert "\n" + f"{NAMESPACE}." in said
-    assert f"1 of 2 models done. To go on: exemplars backfill {shlex.join(options)}\n" in said
+    assert f"1 of 2 models done. To resume: exemplars backfill {shlex.join(options)}\n" in said
     assert "Traceback" not in said
     assert (0, {"attached": 1, "skipped": 1}) == (again.code, json.loads(again.out))
     assert again.err.startswith("2 models, 1 of them with nothing to do: from_traits, effort low, 1 at a time\n")

@@ -183,7 +183,7 @@ def test_decision_that_was_not_kept_stays_in_sight_and_bars_the_attaching(tmp_pa
         page.route("**/decisions", decide)
         page.goto(f"http://door.test/v1/runs/{stored.run_id}/review")
         said, unkept = page.locator("#said"), page.locator("#unkept")
-        attach = page.get_by_role("button", name="Attach what stands")
+        attach = page.get_by_role("button", name="Attach remaining")
         for why in failures:
             page.keyboard.press("r")
             expect(unkept).to_contain_text(why)
