@@ -1,1 +1,1 @@
-"""Batches: runs that wait for a provider's batch, and what sends, collects and wakes."""
+"""Batches: runs that wait for a provider's batch, and the collector that sends calls and resumes runs."""

@@ -1,4 +1,4 @@
-"""Collecting: what waits is sent, what came is kept, and the runs none of whose lines is out go on."""
+"""The collector: it sends waiting calls, keeps received replies, and finds the runs that can resume."""
 
 import asyncio
 import time
@@ -24,16 +24,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 DEPLOYMENT = "batches/collect"
-# How often a process that waits itself looks whether there is something to do.
+# Interval between passes in a process that waits itself.
 LOOK_SECONDS = 15.0
-MAY_END = "This command may be ended and started again: it goes on where it was"
+MAY_END = "This command may be ended and started again: it resumes where it stopped"
 CLOCK: Callable[[], float] = time.time
 
 
 async def ask_outbox(
     settings: Settings, ask: Callable[Concatenate[Outbox, P], T], *values: P.args, **named: P.kwargs
 ) -> T:
-    """What the outbox answers, asked in a thread."""
+    """Call a method of the outbox in a thread and return its result."""
 
     def open_and_ask() -> T:
         with Outbox(settings.replies_place) as outbox:
@@ -43,40 +43,40 @@ async def ask_outbox(
 
 
 async def collect_once(settings: Settings, sends: bool = True) -> CollectResult:
-    """One pass of the collector, as ``collect`` does it, with the keys that this process has.
+    """Run one pass of the collector, as ``collect`` does, with the API keys of this process.
 
     Raises:
         StoreError: the outbox cannot be read or written.
     """
     with Outbox(settings.replies_place) as outbox:
-        return await collect(outbox, partial(_open_wire, settings), CLOCK, sends)
+        return await collect(outbox, partial(_open_provider, settings), CLOCK, sends)
 
 
 async def collect_here(settings: Settings, run_ids: Sequence[str], say: Callable[[str], None]) -> list[str]:
-    """Collects in this process until some of these runs have no line out, or wait no more; which.
+    """Collect in this process until some of these runs have no open line or no longer wait; return their ids.
 
     Args:
-        say: told in sentences how far it is, when that changes.
+        say: called with sentences about the progress when it changes.
     """
-    said: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
     while True:
-        told = await collect_once(settings)
+        result = await collect_once(settings)
         runs, batches = await ask_outbox(settings, lambda outbox: (outbox.find_runs(), outbox.list_batches()))
         waiting = {run.run_id: run for run in runs if not run.is_ready}
         if ready := [run_id for run_id in run_ids if run_id not in waiting]:
             return ready
-        far = "; ".join(batch.said for batch in batches if batch.state != "over" and batch.said)
-        out = describe_waiting([waiting[run_id] for run_id in run_ids])
-        now = (*told.problems, f"{out} ({far})" if far else out)
-        if now != said:
-            said = now
-            for line in said:
+        states = "; ".join(batch.said for batch in batches if batch.state != "over" and batch.said)
+        summary = describe_waiting([waiting[run_id] for run_id in run_ids])
+        lines = (*result.problems, f"{summary} ({states})" if states else summary)
+        if lines != shown:
+            shown = lines
+            for line in lines:
                 say(line)
         await asyncio.sleep(LOOK_SECONDS)
 
 
 def describe_waiting(runs: Sequence[BatchRun]) -> str:
-    """What runs wait for."""
+    """Return a sentence about the calls that runs wait for."""
     waits, sent = sum(run.waits for run in runs), sum(run.sent for run in runs)
     sent_at = max((run.sent_at for run in runs if run.sent_at), default=None)
     if sent_at is None:
@@ -89,12 +89,12 @@ def describe_waiting(runs: Sequence[BatchRun]) -> str:
 
 
 def format_time(moment: float | None) -> str:
-    """A moment in UTC to the minute."""
+    """Return a moment in UTC to the minute, or a dash for None."""
     return "–" if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"
 
 
 async def keep_collecting(client: PrefectClient, on: bool = True) -> None:
-    """Switches the schedule of the collector on, or off; nothing where it has no deployment."""
+    """Switch the collector's schedule on or off; do nothing if it has no deployment."""
     with suppress(ObjectNotFound, httpx.HTTPError):
         deployment = await client.read_deployment_by_name(DEPLOYMENT)
         for schedule in deployment.schedules:
@@ -102,7 +102,7 @@ async def keep_collecting(client: PrefectClient, on: bool = True) -> None:
                 await client.update_deployment_schedule(deployment.id, schedule.id, active=on)
 
 
-def _open_wire(settings: Settings, place: BatchAccount) -> BatchProvider:
-    judges = place.settings == "EXEMPLARS_JUDGE"
-    secret = (settings.judge_api_key or settings.synth_api_key) if judges else settings.synth_api_key
-    return open_provider(place, secret.get_secret_value() if secret else None)
+def _open_provider(settings: Settings, account: BatchAccount) -> BatchProvider:
+    is_judge = account.settings == "EXEMPLARS_JUDGE"
+    secret = (settings.judge_api_key or settings.synth_api_key) if is_judge else settings.synth_api_key
+    return open_provider(account, secret.get_secret_value() if secret else None)

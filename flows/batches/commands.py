@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="List and cancel the calls that wai
 
 @app.command("list", epilog="Example: exemplars batches list")
 def list_command(as_json: JsonOption = False) -> None:
-    """List the batches that are out, what each may cost and until when it is answered, and the runs that wait."""
+    """List the open batches, with the maximum cost and deadline of each, and the runs that wait."""
     quiet_libraries(verbose=False)
     from rich.text import Text
 
@@ -29,12 +29,12 @@ def list_command(as_json: JsonOption = False) -> None:
     with Outbox(read_settings().replies_place) as outbox:
         batches, runs = outbox.list_batches(), outbox.find_runs()
     if as_json:
-        told = [asdict(batch) | {"place": json.loads(batch.place), "state": batch.state} for batch in batches]
+        documents = [asdict(batch) | {"place": json.loads(batch.place), "state": batch.state} for batch in batches]
         waiting = [
             {"run_id": run.run_id, "handle": run.handle, "queued_at": run.queued_at, "lines": run.counts}
             for run in runs
         ]
-        print(json.dumps({"batches": told, "runs": waiting}))
+        print(json.dumps({"batches": documents, "runs": waiting}))
         return
     console = make_console()
     if not batches and not runs:
@@ -59,7 +59,7 @@ def list_command(as_json: JsonOption = False) -> None:
 def cancel_command(
     which: Annotated[str, typer.Argument(metavar="ID", help="A batch or a run of `exemplars batches list`.")],
 ) -> None:
-    """Cancel a batch, or what a run has not sent yet. What the provider has answered by then is kept and paid for."""
+    """Cancel a batch, or the unsent calls of a run. Replies that the provider has given are kept and paid for."""
     quiet_libraries(verbose=False)
     from engine.llm.batches.outbox import Outbox
 
@@ -67,13 +67,13 @@ def cancel_command(
         batches = [batch.batch for batch in outbox.list_batches() if which and batch.batch.startswith(which)]
         runs = outbox.find_runs(run_id=which)
         if len(batches) + len(runs) != 1:
-            found = "none" if not batches else f"{len(batches)} batches"
-            raise InputError(f"{which!r} names {found} of those that wait. 'exemplars batches list' shows them")
+            count = "no batch and no run" if not batches else f"{len(batches)} batches"
+            raise InputError(f"{which!r} matches {count} in the list. 'exemplars batches list' shows all that wait")
         for run in runs:
             outbox.end(run.run_id)
             print(
-                f"{count_noun(run.waits, 'call')} of run {run.run_id} will not be sent, and what was sent is kept when "
-                "it comes. Cancel the run in Prefect too, where it is suspended there"
+                f"{count_noun(run.waits, 'call')} of run {run.run_id} will not be sent; replies to sent calls are kept "
+                "when they arrive. Cancel the run in Prefect too, if it is suspended there"
             )
         for batch in batches:
             outbox.cancel(batch)

@@ -1,6 +1,6 @@
-"""A run that takes the price of a batch: what lacks goes into the outbox, and the run waits until all of it has ended.
+"""A run at the price of a batch: it queues missing calls in the outbox, and waits until all of them have ended.
 
-When its lines have ended it begins from the top, finds what came among the kept replies, and asks what lacks live.
+Then it restarts from the beginning, finds the received replies among the stored ones, and makes missing calls live.
 """
 
 import logging
@@ -39,62 +39,62 @@ from flows.run.outcome import get_run_id
 from flows.run.page.artifacts import show_page
 
 
-class BatchAwaited(Exception):  # noqa: N818 (no error: the run goes on later)
-    """Lines of the run's plan are out: nothing more is to be done before they have ended."""
+class BatchAwaited(Exception):  # noqa: N818 (no error: the run resumes later)
+    """Lines of the run's plan are open: the run cannot continue before they have ended."""
 
 
 @dataclass(slots=True)
 class Batching:
-    """What a run asks by batches.
+    """The batch calls of a run.
 
     Args:
-        wanted: what the run is asked for. By its ``batch`` nothing goes in batches (``none``), the cells of the first
-            round, once (``first``), or those of each round and the votes on them, too (``all``).
-        run: the run as it stands in the outbox; None before it has queued anything.
-        job: what the run is planned from; at first None, unless it goes on.
-        progress: of the run.
+        request: the run's request. Its ``batch`` says which calls go in batches: none (``none``), the cells of the
+            first round, once (``first``), or the cells of each round and the votes on them, too (``all``).
+        run: the run's entry in the outbox; None before it has queued anything.
+        job: the inputs of the run's plan; at first None, unless the run resumes.
+        progress: the progress of the run.
     """
 
     settings: Settings
-    wanted: RunRequest
+    request: RunRequest
     run: BatchRun | None = None
     job: Job | None = None
     progress: Progress = field(default_factory=RunForecast)
 
     async def queue_cells(self, plan: Plan, cells: Sequence[Cell], gateway: ModelGateway) -> None:
-        """Queues the calls of a round for whose cells there are no replies.
+        """Queue the calls of a round's cells without replies.
 
         Raises:
-            BatchAwaited: lines are out. ProviderError: the provider refused a batch of them.
-            InputError: the model is none that is asked in batches. StoreError: the outbox cannot be written.
+            BatchAwaited: lines are open. ProviderError: the provider refused a batch of them.
+            InputError: the model does not support batches. StoreError: the outbox cannot be written.
         """
-        if self.wanted.batch == "all" or (self.wanted.batch == "first" and cells[0].round_no == 1):
+        if self.request.batch == "all" or (self.request.batch == "first" and cells[0].round_no == 1):
             await self._queue(plan, [make_request(plan, cell, gateway.endpoint) for cell in cells], gateway)
 
     async def queue_votes(self, plan: Plan, requests: Sequence[Request], gateway: ModelGateway) -> None:
-        """Queues the votes on a round's texts; raises as ``queue_cells``."""
-        if self.wanted.batch == "all" and not gateway.endpoint.decides:
+        """Queue the votes on a round's texts; raises as ``queue_cells``."""
+        if self.request.batch == "all" and not gateway.endpoint.decides:
             await self._queue(plan, requests, gateway)
 
     async def take_over(self, plan_id: str, client: SyncPrefectClient) -> None:
-        """Takes over what a run of the same plan waited for whose process is gone.
+        """Take over the queued calls of a run of the same plan if its process is gone.
 
         Raises:
-            ModelBusyError: another run waits, or this one would pay once more for what is out.
+            ModelBusyError: another run waits, or this run would pay again for open calls.
         """
         if self.run is not None:
             return
         for run in await ask_outbox(self.settings, Outbox.find_runs, plan_id=plan_id):
-            state, resumes = None, self.wanted.batch != "none"
+            state, resumes = None, self.request.batch != "none"
             # Prefect does not know a run of another server, such as that of a plain command.
             with suppress(ObjectNotFound):
                 state = client.read_flow_run(UUID(run.run_id)).state
             is_suspended = state is not None and state.is_paused()
             if is_suspended or (run.sent and not resumes):
-                how = "goes on when it has come" if is_suspended else "was ended: one with --batch goes on in its place"
+                how = "resumes when it arrives" if is_suspended else "was ended: start one with --batch to resume it"
                 raise ModelBusyError(
                     f"Run {run.run_id} waits for a provider's batch for the same samples of {run.handle}, and {how}. "
-                    "'exemplars batches list' says how far that is. This run asked nothing",
+                    "'exemplars batches list' shows its progress. This run called no model",
                     run.run_id,
                 )
             if resumes and self.run is None:
@@ -104,39 +104,39 @@ class Batching:
                 await ask_outbox(self.settings, Outbox.end, run_id=run.run_id)
 
     async def finish(self) -> None:
-        """Takes the run out of the outbox."""
+        """Remove the run from the outbox."""
         if self.run is not None:
             await ask_outbox(self.settings, Outbox.end, run_id=self.run.run_id)
 
     async def _queue(self, plan: Plan, requests: Sequence[Request], gateway: ModelGateway) -> None:
-        lacking = gateway.find_unanswered(requests)
+        unanswered = gateway.find_unanswered(requests)
         lines = await ask_outbox(self.settings, Outbox.list_lines, plan_id=plan.plan_id)
-        new = [request for request in lacking if request.key not in lines]
-        if lacking and (self.run is None or (new and self.wanted.batch == "all")):
-            # Lines may be out already, of a run that was cancelled, or of one on another machine.
+        new = [request for request in unanswered if request.key not in lines]
+        if unanswered and (self.run is None or (new and self.request.batch == "all")):
+            # Lines may already be open, of a cancelled run or a run on another machine.
             await self._put(plan, new, gateway)
             lines = await ask_outbox(self.settings, Outbox.list_lines, plan_id=plan.plan_id)
         if lines and (price := find_account(gateway.endpoint).price):
             gateway.budget.batch_prices[gateway.endpoint.name] = price
-        found = [lines[request.key] for request in lacking if request.key in lines]
-        if refused := [said for state, said in found if state == "refused"]:
+        entries = [lines[request.key] for request in unanswered if request.key in lines]
+        if refused := [message for state, message in entries if state == "refused"]:
             await self.finish()
             raise ProviderError(
                 f"{gateway.endpoint.name}: this run's batch was not taken: {refused[0].rstrip('.')}. Nothing was paid "
-                "for it: start the run again when that is mended, or without --batch"
+                "for it: fix that and start the run again, or start it without --batch"
             )
-        if any(state in ("waits", "sent") for state, _ in found):
+        if any(state in ("waits", "sent") for state, _ in entries):
             raise BatchAwaited
-        if live := [said for state, said in found if state == "live"]:
+        if live := [message for state, message in entries if state == "live"]:
             calls = count_noun(len(live), "call")
             self.progress.report(Noticed(f"The batch did not answer {calls}, now asked live: {live[0]}"))
 
     async def _put(self, plan: Plan, requests: Sequence[Request], gateway: ModelGateway) -> None:
-        """Puts the run into the outbox, and lines for requests, as many as the limits leave room for."""
+        """Add the run to the outbox, with lines for as many requests as the cost limits allow."""
         endpoint, budget = gateway.endpoint, gateway.budget
-        place, writer = find_account(endpoint), BatchClient(endpoint, self.settings.call_timeout_seconds)
-        priced = replace(writer.endpoint, price=place.price)
-        asked = [
+        account, writer = find_account(endpoint), BatchClient(endpoint, self.settings.call_timeout_seconds)
+        priced = replace(writer.endpoint, price=account.price)
+        queued = [
             QueuedRequest(item.key, await writer.write_body(item), find_ceiling(item, priced).usd) for item in requests
         ]
         if self.run is None:
@@ -146,86 +146,86 @@ class Batching:
                 plan_id=plan.plan_id,
                 handle=plan.model.handle,
                 effort=plan.level.effort,
-                params=asdict(self.wanted),
+                params=asdict(self.request),
                 parent=flow_run.get_parent_flow_run_id(),
                 inputs=write_job(self.job),
             )
         limits = budget.left_usd, budget.limit
-        await ask_outbox(self.settings, Outbox.queue, self.run, place, asked, *limits)
+        await ask_outbox(self.settings, Outbox.queue, self.run, account, queued, *limits)
 
 
-async def open_batching(settings: Settings, wanted: RunRequest) -> Batching:
-    """What the run asks by batches, and how far it is with that; where it waited, with the job that it goes on from."""
+async def open_batching(settings: Settings, request: RunRequest) -> Batching:
+    """Return the batch calls of this run; for a run that waited, with its entry in the outbox and the stored job."""
     run_id = get_run_id()
-    if wanted.batch != "none" and (found := await ask_outbox(settings, Outbox.find_runs, run_id=run_id)):
+    if request.batch != "none" and (runs := await ask_outbox(settings, Outbox.find_runs, run_id=run_id)):
         inputs = await ask_outbox(settings, Outbox.read_inputs, run_id=run_id)
-        return Batching(settings, wanted, found[0], read_job(inputs))
-    return Batching(settings, wanted)
+        return Batching(settings, request, runs[0], read_job(inputs))
+    return Batching(settings, request)
 
 
-async def wait_for_batch(batching: Batching, progress: Progress, here: bool) -> None:
-    """Says on the run's page what it waits for, and returns when that has ended.
+async def wait_for_batch(batching: Batching, progress: Progress, wait_in_process: bool) -> None:
+    """Show on the run's page which calls it waits for, and return when they have ended.
 
     Args:
-        here: whether it waits in this process.
+        wait_in_process: whether to wait in this process.
 
     Raises:
-        prefect.exceptions.Pause: it does not: the run is to be suspended, with this message.
-        RunInterruptedError: somebody has cancelled what it waits for.
+        prefect.exceptions.Pause: with ``wait_in_process`` false; the caller must suspend the run, with this message.
+        RunInterruptedError: somebody has cancelled the calls.
     """
     run = await _find_waiting(batching)
-    said = describe_waiting([run])
-    get_run_logger().info("%s", said)
-    await show_page(run.run_id, "verdict", f"# {said}\n", said)
-    progress.report(StageBegun(f"{said}. {MAY_END}" if here else said))
-    if not here:
-        # It stands until the run goes on, while the page is written anew when the calls have gone.
+    summary = describe_waiting([run])
+    get_run_logger().info("%s", summary)
+    await show_page(run.run_id, "verdict", f"# {summary}\n", summary)
+    progress.report(StageBegun(f"{summary}. {MAY_END}" if wait_in_process else summary))
+    if not wait_in_process:
+        # The message stays until the run resumes; the page is rewritten when the calls have been sent.
         raise Pause(
             f"{count_noun(run.waits + run.sent, 'call')} wait for a provider's batch, which answers within a day. The "
-            "run goes on by itself then. Under Artifacts, verdict: when they went"
+            "run then resumes by itself. Under Artifacts, verdict: when they were sent"
         )
     await collect_here(batching.settings, [run.run_id], lambda text: progress.report(StageBegun(text)))
     await _find_waiting(batching)
 
 
-async def suspend(said: str, is_child: bool) -> None:
-    """Suspends this flow run until the collector, or the backfill that it is a child of, has it go on.
+async def suspend(message: str, is_child: bool) -> None:
+    """Suspend this flow run until the collector, or its parent backfill, resumes it.
 
-    It must have sent its last heartbeat: after one that comes later it would be taken for dead.
+    The run must have sent its last heartbeat: after a later one it would be taken for dead.
 
     Raises:
-        prefect.exceptions.Pause: it is suspended. It returns where Prefect does not suspend it.
+        prefect.exceptions.Pause: the run is suspended. The function returns if Prefect does not suspend it.
     """
-    state: State[None] = Suspended(message=said)
+    state: State[None] = Suspended(message=message)
     run_id = UUID(get_run_id())
     logging.getLogger("prefect.flow_runs").addFilter(_show_as_no_error)
     async with get_client() as client:
         await keep_collecting(client)
         if is_child:
-            # Prefect suspends no run without a deployment.
+            # Prefect does not suspend runs without a deployment.
             await client.set_flow_run_state(run_id, state, force=True)
             raise Pause(state=state)
         with suppress(Abort):
-            told = await propose_state(client, state, flow_run_id=run_id)
-            if told.is_paused():
-                raise Pause(state=told)
+            answer = await propose_state(client, state, flow_run_id=run_id)
+            if answer.is_paused():
+                raise Pause(state=answer)
 
 
 async def _find_waiting(batching: Batching) -> BatchRun:
-    """The run as it waits now; raises as ``wait_for_batch`` where it waits no more."""
+    """Return the run's present entry; raises as ``wait_for_batch`` if it no longer waits."""
     assert batching.run is not None
-    found = await ask_outbox(batching.settings, Outbox.find_runs, plan_id=batching.run.plan_id)
-    for run in found:
+    runs = await ask_outbox(batching.settings, Outbox.find_runs, plan_id=batching.run.plan_id)
+    for run in runs:
         if run.run_id == get_run_id():
             return run
-    said = "What this run waited for was cancelled"
-    if found:
-        said = f"Run {found[0].run_id} was started for the same samples, and has what this one waited for"
-    raise RunInterruptedError(f"{said}. {AGAIN}")
+    reason = "The batch calls of this run were cancelled"
+    if runs:
+        reason = f"Run {runs[0].run_id} was started for the same samples, and took over this run's batch calls"
+    raise RunInterruptedError(f"{reason}. {AGAIN}")
 
 
 def _show_as_no_error(record: logging.LogRecord) -> bool:
-    """Keeps a record; Prefect has it in red that a run which waits has not completed."""
+    """Return True, with the record lowered to INFO: Prefect would show a waiting run as an error, in red."""
     if record.getMessage().startswith("Finished in state Suspended("):
         record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
     return True

@@ -94,16 +94,16 @@ def test_run_that_waits_is_collected_and_goes_on_under_its_own_id(stack: Stack, 
     assert run_id == refused.headers["X-Run-Id"]
     assert "CANCELLED" == state
     assert run_id in told
-    assert "1 batch sent, 0 replies kept. 0 runs went on" == sent
+    assert "1 batch sent, 0 replies kept. 0 runs resumed" == sent
     assert "32 calls went to the provider in a batch at 20" in page
     assert "Waits: 32 calls will go to the provider in its next batch" in page
     assert [] == logged
-    assert "0 batches sent, 32 replies kept. 1 run went on" == collected
+    assert "0 batches sent, 32 replies kept. 1 run resumed" == collected
     assert ("COMPLETED", "16 attached") == (ended[0], ended[1].partition(",")[0])
     assert {1} == set(stack.server.submitted.values()) == set(stack.server.billed.values())
     assert live + 32 == stack.provider.calls.total()
     assert read_kept(stack.workspace.find_set(run_id))["cost_usd"].min() > 0
-    assert ("0 batches sent, 0 replies kept. 0 runs went on", False) == (last, is_collecting(stack))
+    assert ("0 batches sent, 0 replies kept. 0 runs resumed", False) == (last, is_collecting(stack))
 
 
 def test_backfill_s_models_wait_and_a_part_goes_on_with_them_under_its_limit(stack: Stack, handle: str) -> None:
@@ -133,9 +133,9 @@ def test_backfill_s_models_wait_and_a_part_goes_on_with_them_under_its_limit(sta
     assert [("COMPLETED", waits)] * 2 == [ended, again]
     assert ({"PAUSED"}, True) == (states, is_on)
     assert {"in a batch": 3} == read_ledger(str(stack.workspace.samples), again_id).count()
-    assert "1 batch sent, 0 replies kept. 0 runs went on" == sent
-    assert "0 batches sent, 96 replies kept. 3 runs went on" == collected
-    assert "0 batches sent, 0 replies kept. 0 runs went on" == meanwhile
+    assert "1 batch sent, 0 replies kept. 0 runs resumed" == sent
+    assert "0 batches sent, 96 replies kept. 3 runs resumed" == collected
+    assert "0 batches sent, 0 replies kept. 0 runs resumed" == meanwhile
     assert {"COMPLETED"} == {state for state, _ in models}
     assert ("COMPLETED", "3 of 3 models") == (part_ended[0], part_ended[1][:13])
     assert {1} == set(stack.server.submitted.values()) == set(stack.server.billed.values())
@@ -155,7 +155,7 @@ def test_run_that_is_cancelled_while_it_waits_sends_nothing(stack: Stack, handle
     passed = collect(stack)
 
     assert "CANCELLED" == ended[0]
-    assert "0 batches sent, 0 replies kept. 0 runs went on" == passed
+    assert "0 batches sent, 0 replies kept. 0 runs resumed" == passed
     assert ({}, (0, 0), False) == (stack.server.batches, count_open(), is_collecting(stack))
 
 
@@ -182,7 +182,7 @@ def test_collector_that_is_killed_while_runs_go_on_leaves_the_others_to_the_next
     # No pass that was killed goes on in the next test, and the schedule is off.
     stack.site.end_runs()
     collect(stack)
-    print(f"\nKills {killed}; {count} runs went on, begun {begun} times")
+    print(f"\nKills {killed}; {count} runs resumed, begun {begun} times")
 
     assert not is_collecting(stack)
     assert dict.fromkeys(STEPS, min(kills, count - 1)) == killed
