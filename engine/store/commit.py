@@ -49,7 +49,8 @@ def commit_files(folder: str, files: Mapping[str, bytes], confirm: Callable[[], 
 def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int, int]]:
     """Return the manifest's modification time (ns) and size for each folder directly below a path, by folder name.
 
-    Folders without a manifest are left out. On a disk each manifest is looked up by name. An object store lists the whole tree, 1,000 files a request.
+    Folders without a manifest are left out. On a disk each manifest is looked up by name. An object store lists the
+    whole tree, 1,000 files a request.
 
     Raises:
         OSError, pa.ArrowException: the folder cannot be listed.
@@ -67,7 +68,7 @@ def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int,
 
 
 def delete_set(folder: str) -> None:
-    """Delete the content of a set's folder, the manifest first, so that no reader takes the remaining files for a set."""
+    """Delete the content of a set's folder, the manifest first, so that no reader takes what is left for a set."""
     filesystem, path = open_folder(folder)
     if isinstance(filesystem, fs.LocalFileSystem) and not Path(path).is_dir():
         Path(path).unlink(missing_ok=True)
@@ -104,7 +105,7 @@ def _write_local(folder: Path, files: Mapping[str, bytes]) -> None:
         built = staging / "set"
         (built / RUN_FOLDER).mkdir(parents=True)
         for name, content in files.items():
-            # The staging folder may be inside the store: until the set is complete, no file has the name that readers use.
+            # The staging folder may be inside the store: no file has its final name until the set is complete.
             with (built / (UNFINISHED if name == SAMPLES else name)).open("wb") as stream:
                 stream.write(content)
                 stream.flush()

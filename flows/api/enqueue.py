@@ -92,8 +92,8 @@ def _refuse_busy(live: Sequence[Run], synth_type: SynthType, effort: Effort, mod
     """Return the 409 that names the live run with the same request, else the run that works on the model."""
     same = next((run for run in live if (run.synth_type, run.uses_effort(model_effort)) == (synth_type, effort)), None)
     run = same or find_holder(live)
-    effort = run.uses_effort(model_effort)
-    details = {"run_id": run.run_id, "synth_type": run.synth_type, "effort": effort, "status": run.status}
+    used = run.uses_effort(model_effort)
+    details = {"run_id": run.run_id, "synth_type": run.synth_type, "effort": used, "status": run.status}
     if same is None:
         return refuse_run(run.handle, run.run_id, details)
     message = f"The same synthesis of {run.handle} is {run.status} already, as run {run.run_id}."
