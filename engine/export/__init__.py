@@ -1,1 +1,1 @@
-"""Hands a model's sample sets on: files that other programs read."""
+"""Export a model's samples to files for other programs, or push them to a platform."""

@@ -1,4 +1,4 @@
-"""Exports a model's attached samples to a file or folder that another program reads."""
+"""Export a model's attached samples to a file or folder for another program."""
 
 import re
 from collections import Counter, defaultdict
@@ -33,37 +33,37 @@ from engine.system.filesystem import Target
 from engine.text.formatting import render_markdown
 from engine.text.language import Language, detect_language
 
-AskedPool = Literal["train", "eval", "all"]
-REQUESTED_POOLS: tuple[str, ...] = get_args(AskedPool)
+RequestedPool = Literal["train", "eval", "all"]
+REQUESTED_POOLS: tuple[str, ...] = get_args(RequestedPool)
 CARD = "README.md"
 DATA = "data/{split}.parquet"
 TEMPLATE = Path(__file__).parent / "templates" / "hub_card.md.jinja"
-# As many texts as tell their language.
+# Number of texts from which the language is detected.
 DETECTED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How samples are written, and in a sentence how what is written is used.
+    """An export format: ``write`` writes the samples and returns their number, ``use`` tells a person how to use them.
 
-    ``entries`` is the pattern of the paths in the folder that it makes, None for a single file. ``for_model`` says that
-    what it makes becomes training samples of a model, which no sample of the pool ``eval`` may.
+    ``entries`` is the pattern of the paths in the written folder, None for a single file. ``for_model`` means that the
+    output becomes training samples of a model, so it must not contain samples of the pool ``eval``.
     """
 
     write: Callable[[Outline, Sequence[StoredSet], Path], int]
     use: str
     entries: re.Pattern[str] | None = None
     for_model: bool = False
-    default_pool: AskedPool = "train"
+    default_pool: RequestedPool = "train"
 
 
 def write_hub(outline: Outline, sets: Sequence[StoredSet], folder: Path) -> int:
-    """Writes the splits ``train`` and ``test`` (the pool ``eval``) and the card, and returns how many samples.
+    """Write the splits ``train`` and ``test`` (the pool ``eval``) and the card; return the number of samples.
 
-    The folder loads with ``datasets.load_dataset`` and uploads as it is.
+    ``datasets.load_dataset`` reads the folder, and it can be uploaded unchanged.
     """
     pools = {pool: [stored for stored in sets if stored.manifest["pool"] == pool] for pool in POOLS}
-    splits = {SPLITS[pool]: read_whole_sets(own) for pool, own in pools.items() if own}
+    splits = {SPLITS[pool]: read_whole_sets(pool_sets) for pool, pool_sets in pools.items() if pool_sets}
     (folder / DATA.format(split="")).parent.mkdir()
     for split, table in splits.items():
         pq.write_table(table, folder / DATA.format(split=split), GROUP_ROWS, compression="zstd")
@@ -79,11 +79,11 @@ FORMATS: Mapping[str, Format] = {
         re.compile(r"samples-\d{6}\.json"),
         for_model=True,
     ),
-    "csv": Format(write_csv, "Where a spreadsheet would run a formula, a single quote stands before it."),
+    "csv": Format(write_csv, "Text that a spreadsheet would run as a formula begins with a single quote."),
     "jsonl": Format(write_lines, "One object a line, with all columns."),
     "hub": Format(
         write_hub,
-        "It loads with datasets.load_dataset, and uploads as it is. Choose the licence in its README.md first.",
+        "Load it with datasets.load_dataset, or upload it unchanged. Choose the licence in its README.md first.",
         re.compile(r"README\.md|data|data/(train|test)\.parquet"),
         default_pool="all",
     ),
@@ -92,9 +92,9 @@ FORMATS: Mapping[str, Format] = {
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What was exported: ``left_out`` samples are of traits that the model no longer has.
+    """The result of an export; ``left_out`` is the number of samples of traits that the model no longer has.
 
-    ``source`` is the entry of ``model.yaml`` that reads the file back, None where the format has none.
+    ``source`` is the entry of ``model.yaml`` that reads the file back, None for formats without one.
     """
 
     handle: str
@@ -116,22 +116,22 @@ def export_samples(
     run_id: str | None = None,
     force: bool = False,
 ) -> Export:
-    """Exports the attached samples of a model, or of one run; proposed, rejected and detached sets never.
+    """Export the attached samples of a model, or of one run, but no proposed, rejected or detached set.
 
-    Nothing is at ``to`` before it is whole.
+    The output appears at ``to`` only when it is complete.
 
     Args:
         to: a local path: a folder for the formats ``api`` and ``hub``, a file for the others.
-        pool: one of ``REQUESTED_POOLS``; None for the format's own.
-        force: replaces an earlier export.
+        pool: one of ``REQUESTED_POOLS``; None for the format's default.
+        force: whether to replace an earlier export.
 
     Raises:
         HandleError, DefinitionError: the model is unknown, or its definition has mistakes.
-        InputError: the format, the pool, the place or the run is wrong, or nothing is attached.
-        StoreError: the store cannot be read, or the place cannot be written.
+        InputError: the format, pool, path or run is wrong, or nothing is attached.
+        StoreError: the store cannot be read, or the path cannot be written.
     """
     if format_name not in FORMATS:
-        raise InputError(f"{format_name!r} is no format. There are: {', '.join(FORMATS)}")
+        raise InputError(f"{format_name!r} is not a format. There are: {', '.join(FORMATS)}")
     chosen = FORMATS[format_name]
     pools = _choose_pools(format_name, chosen, pool)
     target = Target(Path(to), chosen.entries, force)
@@ -153,21 +153,21 @@ def export_samples(
 
 
 def _choose_pools(format_name: str, chosen: Format, pool: str | None) -> tuple[Pool, ...]:
-    asked = pool or chosen.default_pool
-    if asked not in REQUESTED_POOLS:
-        raise InputError(f"{asked!r} is no pool. There are: {', '.join(REQUESTED_POOLS)}")
-    if chosen.for_model and asked != "train":
+    requested = pool or chosen.default_pool
+    if requested not in REQUESTED_POOLS:
+        raise InputError(f"{requested!r} is not a pool. There are: {', '.join(REQUESTED_POOLS)}")
+    if chosen.for_model and requested != "train":
         raise InputError(
-            f"What the format {format_name} makes become training samples of a model, and samples of the pool eval are "
-            "kept apart from those. Leave --pool out, or take csv, jsonl or hub"
+            f"The output of the format {format_name} becomes training samples of a model, and these must not contain "
+            "samples of the pool eval. Leave --pool out, or use csv, jsonl or hub"
         )
-    return tuple(item for item in POOLS if asked in (item, "all"))
+    return tuple(item for item in POOLS if requested in (item, "all"))
 
 
 def _render_card(outline: Outline, sets: Sequence[StoredSet], splits: Mapping[str, pa.Table]) -> str:
-    every = pa.concat_tables(splits.values())
+    merged = pa.concat_tables(splits.values())
     files = {split: DATA.format(split=split) for split in splits}
-    tag = outline.language or detect_language(every["text"][:DETECTED].to_pylist())
+    tag = outline.language or detect_language(merged["text"][:DETECTED].to_pylist())
     language = Language(tag) if tag else None
     counts: Counter[tuple[str, str, str]] = Counter()
     shown: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
@@ -176,7 +176,7 @@ def _render_card(outline: Outline, sets: Sequence[StoredSet], splits: Mapping[st
             counts[split, trait, pole] += 1
             if split == SPLITS["train"] and len(shown[trait, pole]) < SHOWN:
                 shown[trait, pole].append(text)
-    header = render_header(f"{outline.handle}, synthesized samples", language, every.num_rows, files)
+    header = render_header(f"{outline.handle}, synthesized samples", language, merged.num_rows, files)
     body = render_markdown(
         TEMPLATE,
         model=outline,
@@ -187,7 +187,7 @@ def _render_card(outline: Outline, sets: Sequence[StoredSet], splits: Mapping[st
         poles=POLES,
         gone=sorted({trait for _, trait, _ in counts} - {trait.key for trait in outline.traits}),
         runs=[_describe_run(stored) for stored in sets],
-        synth_models=sorted(every["synth_model"].unique().to_pylist()),
+        synth_models=sorted(merged["synth_model"].unique().to_pylist()),
         columns=[(column.name, column.type, column.nullable) for column in SAMPLE_SCHEMA],
     )
     return f"{header}\n{body}"
@@ -195,5 +195,5 @@ def _render_card(outline: Outline, sets: Sequence[StoredSet], splits: Mapping[st
 
 def _describe_run(stored: StoredSet) -> str:
     manifest = stored.manifest
-    about = f"`{manifest.get('synth_type')}`, effort `{manifest.get('effort')}`"
-    return f"`{stored.run_id}`: {about}, {str(manifest.get('created_at', ''))[:10]}"
+    settings = f"`{manifest.get('synth_type')}`, effort `{manifest.get('effort')}`"
+    return f"`{stored.run_id}`: {settings}, {str(manifest.get('created_at', ''))[:10]}"

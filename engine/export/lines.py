@@ -1,7 +1,6 @@
-"""Finds the samples that are handed on, and writes them as CSV and JSON.
+"""Find a model's attached samples, or those of one run, and write them as CSV or JSON.
 
-They are those of a model's attached sets, or of the set of one run; they become rows with all columns, lines of a
-``model.yaml`` source, or bodies of requests.
+They become rows with all columns, lines of a ``model.yaml`` source, or bodies of requests.
 """
 
 import csv
@@ -24,20 +23,20 @@ from engine.text.formatting import quote_formulas
 
 BATCH_ROWS = 1_000
 POOLS: tuple[Pool, Pool] = ("train", "eval")
-# The platform takes so many samples in one request (contract, section 5). It takes 8 MiB too, but a proxy before it may
-# take less: one by nginx's own setting, client_max_body_size.
+# The platform accepts so many samples in a request (contract, section 5), and 8 MiB. A proxy in front of it may accept
+# less: nginx accepts 1 MiB by default (client_max_body_size).
 BODY_SAMPLES, BODY_BYTES = 500, 1024 * 1024
 BODY_COLUMNS = ("trait", "text", "quality", "content_sha256")
 _BODY_BEGINS, _BODY_ENDS = b'{"samples": [', b"]}"
-# Some readers take them for the end of a line, which in JSON they are not.
+# Some readers treat these characters as line ends, although JSON does not.
 _LINE_ENDS = {ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"}
 
 
 def find_attached(samples_uri: str, handle: str, pools: Sequence[Pool], run_id: str | None = None) -> list[StoredSet]:
-    """Finds the attached sets of a model in some pools, pool by pool, or of them the one of a run.
+    """Return the attached sets of a model in some pools, pool by pool, or only the set of one run.
 
     Raises:
-        InputError: nothing is attached, or the run's set is none of these.
+        InputError: nothing is attached, or the run's set is not one of them.
         StoreError: the store cannot be read.
     """
     if run_id is not None:
@@ -45,15 +44,15 @@ def find_attached(samples_uri: str, handle: str, pools: Sequence[Pool], run_id: 
     sets = [stored for pool in pools for stored in list_sets(samples_uri, handle, pool)]
     if sets:
         return sets
-    said = f"{handle} has no attached samples in the pool {' or '.join(pools)}, so there is nothing to hand on"
+    message = f"{handle} has no attached samples in the pool {' or '.join(pools)}, so there is nothing to export"
     for other in (pool for pool in POOLS if pool not in pools):
         if list_sets(samples_uri, handle, other):
-            raise InputError(f"{said}. The pool {other} has some: --pool {other}")
-    raise InputError(f"{said}. `exemplars synthesize {handle}` makes some")
+            raise InputError(f"{message}. The pool {other} has some: --pool {other}")
+    raise InputError(f"{message}. `exemplars synthesize {handle}` generates some")
 
 
 def walk_samples(sets: Iterable[StoredSet], columns: Sequence[str] = SAMPLE_SCHEMA.names) -> Iterator[dict[str, Any]]:
-    """Yields the samples of some sets one by one, with some of their columns.
+    """Yield the samples of some sets one by one, with some of their columns.
 
     Raises:
         StoreError: a set cannot be read.
@@ -64,12 +63,12 @@ def walk_samples(sets: Iterable[StoredSet], columns: Sequence[str] = SAMPLE_SCHE
 
 
 def write_lines(outline: Outline, sets: Sequence[StoredSet], file: Path) -> int:
-    """Writes a line a sample, with ``handle``, ``pool`` and all columns, and returns how many."""
+    """Write one JSON line per sample, with ``handle``, ``pool`` and all columns; return the number of samples."""
     return _write(file, _walk_entries(outline.handle, sets))
 
 
 def write_csv(outline: Outline, sets: Sequence[StoredSet], file: Path) -> int:
-    """Writes a row a sample as ``write_lines`` does, below a header, so that a spreadsheet runs none of it."""
+    """Write a header and one row per sample, with the columns of ``write_lines``; no cell runs as a formula."""
     written = 0
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
@@ -81,9 +80,9 @@ def write_csv(outline: Outline, sets: Sequence[StoredSet], file: Path) -> int:
 
 
 def write_source(outline: Outline, sets: Sequence[StoredSet], file: Path) -> int:
-    """Writes a line a sample as a source of ``model.yaml`` has it, and returns how many.
+    """Write one line per sample, as in a source of ``model.yaml``; return the number of samples.
 
-    Samples of traits that the model no longer has are left out: no source could label them.
+    Samples of traits that the model no longer has are left out, since a source cannot label them.
     """
     fields = {trait.key: name_added_field(trait.key) for trait in outline.traits}
     rows = walk_samples(sets, ("trait", "text", "quality"))
@@ -93,16 +92,16 @@ def write_source(outline: Outline, sets: Sequence[StoredSet], file: Path) -> int
 
 
 def describe_source(outline: Outline, path: str) -> str:
-    """Describes a file of ``write_source`` as the entry of ``sources`` that ``model.yaml`` has for it, in YAML."""
+    """Return the YAML entry for ``sources`` in ``model.yaml`` that reads a file of ``write_source``."""
     mapping = {name_added_field(trait.key): {"trait": trait.key} for trait in outline.traits}
     entry = {"type": "jsonl", "path": path, "mapping": mapping}
     return yaml.safe_dump({"sources": [entry]}, sort_keys=False, allow_unicode=True)
 
 
 def write_bodies(outline: Outline, sets: Sequence[StoredSet], folder: Path) -> int:
-    """Writes files of samples as ``POST /v1/models/{handle}/samples`` takes them, and returns how many samples.
+    """Write the request bodies for ``POST /v1/models/{handle}/samples`` as files; return the number of samples.
 
-    Samples of traits that the model no longer has are left out: the platform refuses them.
+    Samples of traits that the model no longer has are left out, since the platform refuses them.
     """
     written = 0
     for number, body in enumerate(walk_bodies(outline, sets), 1):
@@ -112,13 +111,13 @@ def write_bodies(outline: Outline, sets: Sequence[StoredSet], folder: Path) -> i
 
 
 def walk_bodies(outline: Outline, sets: Sequence[StoredSet]) -> Iterator[list[bytes]]:
-    """Yields the entries of each body, in order, without samples of traits that the model no longer has."""
+    """Yield the entries of each body, in order, without samples of traits that the model no longer has."""
     traits = {trait.key for trait in outline.traits}
     return pack_bodies(to_json(row) for row in walk_samples(sets, BODY_COLUMNS) if row["trait"] in traits)
 
 
 def pack_bodies(entries: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Packs entries into bodies of at most so many samples and bytes."""
+    """Pack entries into bodies of at most ``BODY_SAMPLES`` samples and ``BODY_BYTES`` bytes."""
     body: list[bytes] = []
     size = len(_BODY_BEGINS) + len(_BODY_ENDS)
     for entry in entries:
@@ -132,31 +131,30 @@ def pack_bodies(entries: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def join_body(entries: Iterable[bytes]) -> bytes:
-    """Joins entries to the body of one request."""
+    """Return the body of one request with these entries."""
     return _BODY_BEGINS + b", ".join(entries) + _BODY_ENDS
 
 
 def to_json(entry: Mapping[str, Any]) -> bytes:
-    """Writes an object as JSON on one line, whatever a reader takes for the end of one."""
+    """Render an object as JSON on one line, without characters that some readers treat as line ends."""
     return json.dumps(entry, ensure_ascii=False).translate(_LINE_ENDS).encode()
 
 
 def _find_run(samples_uri: str, handle: str, pools: Sequence[Pool], run_id: str) -> StoredSet:
     stored = get_set(samples_uri, run_id)
     if stored.handle != handle:
-        raise InputError(f"The set of run {run_id} is one of {stored.handle}, not of {handle}")
+        raise InputError(f"The set of run {run_id} belongs to {stored.handle}, not to {handle}")
     if stored.status != "attached":
-        raise InputError(f"The set of run {run_id} is {stored.status}, and only attached samples are handed on")
+        raise InputError(f"The set of run {run_id} is {stored.status}, and only attached samples are exported")
     if (pool := stored.manifest["pool"]) not in pools:
         raise InputError(
-            f"The set of run {run_id} is of the pool {pool}, and {' and '.join(pools)} is asked for. Name its pool: "
-            f"--pool {pool}"
+            f"The set of run {run_id} is in the pool {pool}, but {' and '.join(pools)} was requested: use --pool {pool}"
         )
     return stored
 
 
 def _walk_entries(handle: str, sets: Sequence[StoredSet]) -> Iterator[dict[str, Any]]:
-    """Yields all columns of the samples, after ``handle`` and ``pool``; times in ISO 8601."""
+    """Yield the samples with ``handle``, ``pool`` and all columns; times in ISO 8601."""
     for stored in sets:
         for row in walk_samples([stored]):
             moment: datetime = row["created_at"]

@@ -1,7 +1,7 @@
-"""A platform's HTTP API as ``exemplars push`` uses it: adds samples to a model, with patience.
+"""A client of a platform's HTTP API, for ``exemplars push``: add samples to a model, with retries.
 
-Each request is safe to send again, since a sample that is there already is not added a second time. So whatever may
-pass is waited for: too many requests, a server that fails or is away, a model that a run works on.
+Each request is safe to repeat, since an existing sample is not added again. So temporary errors are retried: too many
+requests, a server that fails or does not answer, a model that is busy with a run.
 """
 
 import json
@@ -40,13 +40,13 @@ SHOWN, SHOWN_TEXT = 300, 60
 
 @dataclass
 class Platform:
-    """One model at a platform, as one key sees it; its connections are open in its block.
+    """A model at a platform, accessed with one key; connections are open inside the ``with`` block.
 
     Args:
-        url: the address of the API, as ``find_base`` gives it.
-        timeout_seconds: how long an answer is waited for.
-        patience_seconds: how long a platform that fails, or a model that is busy, is waited for.
-        tell: told in a sentence of every wait.
+        url: the address of the API, from ``find_base``.
+        timeout_seconds: the longest wait for an answer.
+        patience_seconds: the longest time for retries, if the platform fails or the model is busy.
+        tell: called with a sentence before every wait.
         wait_seconds: the first wait between two tries; it doubles, with jitter.
     """
 
@@ -69,12 +69,12 @@ class Platform:
         self._client.close()
 
     def add_samples(self, entries: Sequence[bytes]) -> None:
-        """Adds samples, each an entry of ``lines.pack_bodies``; asks again while that may help.
+        """Add samples, each an entry of ``lines.pack_bodies``; temporary errors are retried.
 
         Raises:
             UnknownModelError, FrozenModelError: there is no such model, or its samples are frozen.
-            InputError: the address is none of a platform, or a sample is not taken, so none of these was added.
-            ModelBusyError, PlatformError: it was waited for in vain, or the key is refused.
+            InputError: there is no platform at the address, or it refused a sample, so none of these was added.
+            ModelBusyError, PlatformError: retries did not help, or the key is refused.
         """
         retrying = Retrying(
             retry=retry_if_exception_type((RetryablePlatformError, ModelBusyError)),
@@ -94,8 +94,8 @@ class Platform:
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise RetryablePlatformError(
-                f"{self.url} does not answer ({self._quote(f'{type(error).__name__}: {error}')}). Start it, or see "
-                "that the address is right"
+                f"{self.url} does not answer ({self._quote(f'{type(error).__name__}: {error}')}). Start it, or "
+                "check the address"
             ) from error
         if not answer.is_success:
             raise self._explain(answer, entries)
@@ -105,50 +105,52 @@ class Platform:
             added = -1
         if added != len(entries):
             raise PlatformError(
-                f"{self.url} did not answer with an id for each of the {len(entries)} samples that were sent. Is that "
-                "the address of a platform's API?"
+                f"{self.url} did not answer with an id for each of the {len(entries)} samples that were sent. Check "
+                "that it is the address of a platform's API"
             )
 
     def _explain(self, answer: httpx.Response, entries: Sequence[bytes]) -> ExemplarsError:
-        code, said, details = self._read_error(answer)
-        told = f"{self.url} answered {answer.status_code}: {said}"
+        code, reason, details = self._read_error(answer)
+        message = f"{self.url} answered {answer.status_code}: {reason}"
         match answer.status_code:
             case 401 | 403:
                 namespace = self.handle.partition(".")[0]
                 return PlatformError(
-                    f"{told} EXEMPLARS_PLATFORM_KEY needs a key that is in force there, of the scope authoring, that "
-                    f"owns {namespace}"
+                    f"{message} EXEMPLARS_PLATFORM_KEY must be a valid key of that platform, of the scope authoring, "
+                    f"that owns {namespace}"
                 )
             case 404 if code == "model_not_found":
-                return UnknownModelError(f"{told} Make {self.handle} there first, with the same traits")
+                return UnknownModelError(f"{message} Create {self.handle} there first, with the same traits")
             case status if status in (404, 405) or answer.has_redirect_location:
-                leads = f" It leads to {self._quote(answer.headers['Location'])}." if status < 400 else ""
-                return InputError(f"{told}{leads} Give the address of a platform's API, as https://platform.example/v1")
+                target = f" It redirects to {self._quote(answer.headers['Location'])}." if status < 400 else ""
+                return InputError(
+                    f"{message}{target} Give the address of a platform's API, such as https://platform.example/v1"
+                )
             case 409 if code == "model_not_draft":
-                return FrozenModelError(f"{self.handle} at {self.url} takes no samples: {said}")
+                return FrozenModelError(f"{self.handle} at {self.url} accepts no samples: {reason}")
             case 409:
-                return ModelBusyError(told, answer.headers.get("X-Run-Id"))
+                return ModelBusyError(message, answer.headers.get("X-Run-Id"))
             case 422:
-                what, number = self._describe(entries, details.get("index"))
-                here = f", or take it off here ('exemplars remove {self.handle} {number}')" if number else ""
-                return InputError(f"{self.url} does not take {what}: {said} Put it right there{here}, and push again")
+                sample, number = self._describe(entries, details.get("index"))
+                removal = f", or remove it here ('exemplars remove {self.handle} {number}')" if number else ""
+                return InputError(f"{self.url} refused {sample}: {reason} Correct it there{removal}, and push again")
             case status if status >= 500 or status in TEMPORARY_STATUSES:
-                asked = parse_retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC))
-                return RetryablePlatformError(f"{told} Push again later if it lasts", asked)
-        return PlatformError(f"{told} It takes no such request: ask who runs the platform why")
+                seconds = parse_retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC))
+                return RetryablePlatformError(f"{message} Push again later if this persists", seconds)
+        return PlatformError(f"{message} The platform refuses such requests: ask its operator why")
 
     def _read_error(self, answer: httpx.Response) -> tuple[str, str, Mapping[str, Any]]:
         try:
             error = answer.json()["error"]
-            code, said, details = str(error["code"]), str(error["message"]), dict(error["details"])
+            code, message, details = str(error["code"]), str(error["message"]), dict(error["details"])
         except (ValueError, KeyError, TypeError):
-            code, said, details = "", answer.text, {}
-        said = self._quote(said) or answer.reason_phrase
-        return code, said if said.endswith(".") else f"{said}.", details
+            code, message, details = "", answer.text, {}
+        message = self._quote(message) or answer.reason_phrase
+        return code, message if message.endswith(".") else f"{message}.", details
 
     def _describe(self, entries: Sequence[bytes], index: object) -> tuple[str, int | None]:
         if not isinstance(index, int) or not 0 <= index < len(entries):
-            return "what was sent", None
+            return "the request", None
         fields = json.loads(entries[index])
         number = make_id(self.handle, fields["trait"], fields["text"])
         return f"sample {number} for {fields['trait']}, {shorten(fields['text'], SHOWN_TEXT)!r}", number
@@ -156,34 +158,34 @@ class Platform:
     def _choose_wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         wait = wait_random_exponential(self.wait_seconds, MAX_WAIT_SECONDS)(state)
-        asked = error.retry_after_seconds if isinstance(error, RetryablePlatformError) else None
-        # Jitter is added to what was asked for, so that those who were sent away do not all come back at once.
-        return wait if asked is None else asked + wait / 10
+        minimum = error.retry_after_seconds if isinstance(error, RetryablePlatformError) else None
+        # Jitter is added to the platform's wait, so that refused clients do not all return at once.
+        return wait if minimum is None else minimum + wait / 10
 
     def _tell_wait(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         wait = f"for up to {self.patience_seconds:.0f} s, again in {state.upcoming_sleep:.1f} s"
-        self.tell(f"{str(error).rstrip('.')}. Asking {wait}")
+        self.tell(f"{str(error).rstrip('.')}. Retrying {wait}")
 
     def _quote(self, text: str) -> str:
         return shorten(redact_message(" ".join(text[: 9 * SHOWN].split()), (self.key,)), SHOWN)
 
 
 def find_base(url: str) -> str:
-    """The address of a platform's API, which ends with ``/v1``.
+    """Return the address of a platform's API, which ends with ``/v1``.
 
     Raises:
-        InputError: it is no address, or has more than a place in it.
+        InputError: it is not an address, or it contains a user, a password or a query.
     """
     try:
         parts = urlsplit(check_address(url.strip()))
     except ValueError as error:
-        raise InputError(f"--to {error}, as https://platform.example/v1") from None
+        raise InputError(f"--to {error}, such as https://platform.example/v1") from None
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise InputError(
-            "--to has a user, a password or a query in it. Leave that out: the key is in EXEMPLARS_PLATFORM_KEY"
+            "--to contains a user, a password or a query. Leave it out: the key is in EXEMPLARS_PLATFORM_KEY"
         )
     if parts.scheme == "http" and not LOOPBACK.fullmatch(parts.hostname or ""):
-        raise InputError(f"--to {url} would send EXEMPLARS_PLATFORM_KEY readable by all on the way. Give https://…")
+        raise InputError(f"--to {url} would send EXEMPLARS_PLATFORM_KEY unencrypted. Give https://…")
     base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
     return base if base.endswith(BASE) else f"{base}{BASE}"

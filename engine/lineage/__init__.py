@@ -1,1 +1,1 @@
-"""Where a text comes from: the set that it stands in, its prompt and reply, and what people decided of it."""
+"""The lineage of a sample: its set, its prompt and reply, and the decisions of people."""

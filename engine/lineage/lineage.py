@@ -1,4 +1,4 @@
-"""Where a text comes from, whole: from the row of a sample back to its prompt, its seeds, and who decided on it."""
+"""Trace a sample back from its row to its prompt, reply, seeds and decisions: ``exemplars show``."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -12,7 +12,7 @@ from engine.definitions.outline import Outline
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import InputError, StoreError
-from engine.listing.locations import SampleLocation, Standing, find_locations, list_corrected
+from engine.listing.locations import SampleLocation, SampleState, find_locations, list_corrected
 from engine.listing.samples import walk_seeds
 from engine.llm.client.request import Prompt
 from engine.llm.replies.admin import list_answers
@@ -25,14 +25,14 @@ from engine.store.sample_set import ATTACHED_NS
 from engine.store.store import StoredSet, explain_damage, read_document
 
 NO_PROMPT = "its set does not keep the prompt"
-NO_REPLY = "no reply with this text is kept: replies are no part of the set"
-BY_PERSON = "no reply has this text: a person wrote it, in the place of the one that answered the prompt"
+NO_REPLY = "no stored reply has this text: replies are not part of the set"
+BY_PERSON = "no reply has this text: a person wrote it to replace the text from the reply"
 SET_FACTS = ("run_id", "status", "pool", "synth_type", "effort", "plan_id", "created_at", "versions")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened to a sample or its set: when (ISO 8601, UTC), by whom (a person, key or run), and why, if known."""
+    """An event of a sample or its set: ``when`` (ISO 8601, UTC), ``who`` (a person, key or run), ``why`` if known."""
 
     when: str
     what: str
@@ -41,13 +41,13 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedPrompt:
-    """What the synth model was asked, as roles and messages, and its reply.
+class SentPrompt:
+    """The prompt that the synth model got, as roles and messages, and its reply.
 
     Args:
-        messages: none where the set does not keep them.
-        reply: the model's whole answer; None where it is not kept, or a person has written the text.
-        said: what of it is missing, and why; empty where nothing is.
+        messages: empty if the set does not keep them.
+        reply: the model's whole reply; None if it is not stored, or if a person wrote the text.
+        said: the missing parts, with reasons; empty if none is missing.
     """
 
     sha256: str
@@ -58,23 +58,23 @@ class AskedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Where a sample comes from.
+    """The lineage of a sample.
 
     Args:
-        standing: what it is now, with ``where`` its file; ``also`` are the same of other places that have it.
-        row: its columns, as the store has them; of an author's own those that it has.
-        trait: its trait's name, and ``pole`` the name of the pole that it stands at.
-        why: why it stands, or does not.
-        created_in: its set, by the facts of ``SET_FACTS``; empty for an author's own.
-        events: what happened to it, in order, reviewers' decisions among it.
-        prompt: None where no run has made it.
-        seeds: the author's texts that its prompt shows, and those that a person had accepted. Of a variation the first
-            is what it varies, without its text where its place has that no more.
-        replaces: the id of the text in whose place a person wrote it; None for any other.
+        standing: its state, and ``where`` its file; ``also`` lists the states and files of its other locations.
+        row: its columns in the store; the known columns of an authored sample.
+        trait: the name of its trait; ``pole`` is the name of its pole.
+        why: the reason for which it was accepted, rejected or left out.
+        created_in: the facts ``SET_FACTS`` of its set; empty for an authored sample.
+        events: its events and those of its set, in order, including reviewers' decisions.
+        prompt: None if no run generated the sample.
+        seeds: the authored and accepted texts that its prompt shows. For a variation the first is the varied text,
+            with an empty text if its source no longer has it.
+        replaces: the id of the text that a person replaced with this one; None for other samples.
     """
 
     handle: str
-    standing: Standing
+    standing: SampleState
     where: str
     row: Mapping[str, Any]
     trait: str
@@ -82,23 +82,23 @@ class Lineage:
     why: str
     created_in: Mapping[str, Any]
     events: tuple[Event, ...] = ()
-    prompt: AskedPrompt | None = None
+    prompt: SentPrompt | None = None
     seeds: tuple[Seed, ...] = ()
-    also: tuple[tuple[Standing, str], ...] = ()
+    also: tuple[tuple[SampleState, str], ...] = ()
     replaces: int | None = None
 
 
 def trace_sample(
     settings: Settings, number: int, handle: str | None, run_id: str | None, key_names: Mapping[str, str]
 ) -> Lineage:
-    """Where the sample of that id comes from. No model is asked, and nothing is written.
+    """Return the lineage of the sample with this id. Calls no model and writes nothing.
 
     Args:
-        handle: the model, and ``run_id`` the run, that is meant; None: any.
-        key_names: what the keys of the HTTP API are called, by their ids.
+        handle: the sample's model, and ``run_id`` its run; None: any.
+        key_names: the names of the HTTP API's keys, by id.
 
     Raises:
-        InputError: there is no such sample, set or model. StoreError: what may have it cannot be read.
+        InputError: there is no such sample, set or model. StoreError: a file that may have the sample cannot be read.
     """
     models_uri, samples_uri = settings.models_uri, settings.samples_uri
     place, *others = find_locations(models_uri, samples_uri, number, handle, run_id)
@@ -111,13 +111,13 @@ def trace_sample(
     prompt = (
         _find_request(settings.replies_place, stored, row, is_persons) if stored and "prompt_sha256" in row else None
     )
-    told = (item for name in ("seeds", "reviewed") for item in kept.get(name, ()) if prompt and item["trait"] == trait)
-    own = {item["sha256"]: item for item in told}
-    texts = _read_texts(models_uri, samples_uri, outline, own) if own and outline else {}
+    items = [item for name in ("seeds", "reviewed") for item in kept.get(name, ())]
+    sources = {item["sha256"]: item for item in items if prompt and item["trait"] == trait}
+    texts = _read_texts(models_uri, samples_uri, outline, sources) if sources and outline else {}
     events = _list_events(stored, number, trait, key_names) if stored else ()
     return Lineage(
         handle=place.handle,
-        standing=place.standing,
+        standing=place.state,
         where=place.where,
         row=row,
         trait=named.name if named else trait,
@@ -126,33 +126,33 @@ def trace_sample(
         created_in={name: stored.manifest[name] for name in SET_FACTS} if stored else {},
         events=tuple(events),
         prompt=prompt,
-        seeds=tuple(_list_shown(own, texts, row.get("seed_sha256"), prompt)) if prompt else (),
-        also=tuple((other.standing, other.where) for other in others),
+        seeds=tuple(_list_shown(sources, texts, row.get("seed_sha256"), prompt)) if prompt else (),
+        also=tuple((other.state, other.where) for other in others),
         replaces=replaces,
     )
 
 
 def _find_request(
     place: DatabaseUrl, stored: StoredSet, row: Mapping[str, Any], is_persons: bool = False
-) -> AskedPrompt:
-    """The prompt of a sample that a run has made; of one whose text is a person's, that of the text before.
+) -> SentPrompt:
+    """Return the prompt of a generated sample; for a text that a person wrote, the prompt of the replaced text.
 
     Raises:
         StoreError: the prompts of its set cannot be read.
     """
     sha256, text = str(row["prompt_sha256"]), row["text"] or ""
     answers = list_answers(place, stored.manifest["plan_id"]) if text and not is_persons else []
-    reply = next((answer for answer in answers if _stands_in(text, answer)), None)
+    reply = next((answer for answer in answers if _contains(answer, text)), None)
     messages: tuple[tuple[str, str], ...] = ()
     for kept in read_matching(stored, PROMPTS, "prompt_sha256", [sha256]):
         messages = Prompt(kept["user"], kept["system"], tuple(map(tuple, json.loads(kept["turns"])))).messages
     missing = [*([] if messages else [NO_PROMPT]), *([BY_PERSON if is_persons else NO_REPLY] if reply is None else [])]
-    return AskedPrompt(sha256, messages, reply, "; ".join(missing))
+    return SentPrompt(sha256, messages, reply, "; ".join(missing))
 
 
-def _stands_in(text: str, said: str) -> bool:
-    """Whether a text stands in a message: in JSON, or as prose, whatever its line breaks."""
-    return json.dumps(text, ensure_ascii=False)[1:-1] in said or " ".join(text.split()) in " ".join(said.split())
+def _contains(message: str, text: str) -> bool:
+    """Return whether a message contains a text, in JSON or as prose with any line breaks."""
+    return json.dumps(text, ensure_ascii=False)[1:-1] in message or " ".join(text.split()) in " ".join(message.split())
 
 
 def _read_definition(stored: StoredSet) -> Mapping[str, Any]:
@@ -161,33 +161,34 @@ def _read_definition(stored: StoredSet) -> Mapping[str, Any]:
 
 
 def _find_outline(models_uri: str, handle: str, kept: Mapping[str, Any]) -> Outline | None:
-    """The definition that a set keeps, or the model's of now; None where it cannot be read any more."""
+    """Return the definition that a set keeps, else the model's current one; None if it can no longer be read."""
     with suppress(InputError, StoreError):
         return load_outline(models_uri, handle, kept.get("model_yaml"))
     return None
 
 
-def _read_texts(models_uri: str, samples_uri: str, outline: Outline, wanted: Collection[str]) -> dict[str, str]:
+def _read_texts(models_uri: str, samples_uri: str, outline: Outline, digests: Collection[str]) -> dict[str, str]:
     texts: dict[str, str] = {}
     with suppress(InputError, StoreError):
-        texts.update((seed.sha256, seed.text) for *_, seed in walk_seeds(models_uri, outline) if seed.sha256 in wanted)
-    if len(texts) < len(wanted):
+        texts.update((seed.sha256, seed.text) for *_, seed in walk_seeds(models_uri, outline) if seed.sha256 in digests)
+    if len(texts) < len(digests):
         with suppress(StoreError):
             texts.update((seed.sha256, seed.text) for seed in read_reviewed(list_all(samples_uri, outline.handle)))
     return texts
 
 
 def _list_shown(
-    own: Mapping[str, Mapping[str, Any]], texts: Mapping[str, str], varied: str | None, prompt: AskedPrompt
+    sources: Mapping[str, Mapping[str, Any]], texts: Mapping[str, str], varied: str | None, prompt: SentPrompt
 ) -> Iterator[Seed]:
-    """Yields the texts of a definition that a prompt shows, first the one that it asks to vary.
+    """Yield the texts of a definition that a prompt shows, first the text to vary.
 
     Args:
-        own: what the definition says of each, by its digest.
+        sources: the definition's entries on its texts, by digest.
+        varied: the digest of the text to vary, if there is one.
     """
-    for sha256, item in sorted(own.items(), key=lambda pair: pair[0] != varied):
+    for sha256, item in sorted(sources.items(), key=lambda pair: pair[0] != varied):
         text, place = texts.get(sha256, ""), item["place"]
-        if text and (sha256 == varied or any(_stands_in(text, message) for _, message in prompt.messages)):
+        if text and (sha256 == varied or any(_contains(message, text) for _, message in prompt.messages)):
             yield Seed(item["trait"], text, item["quality"], place)
         elif sha256 == varied:
             yield Seed(item["trait"], "", item["quality"], f"{place}, changed since (SHA-256 {sha256})")
@@ -195,37 +196,37 @@ def _list_shown(
 
 def _explain(place: SampleLocation, number: int, replaces: int | None) -> str:
     row = place.row
-    if place.standing == "authored":
-        return "its author wrote it, or it was added as a sample: no run has made it"
-    if place.standing == "rejected":
-        found = f" It was found: {row['detail']}" if row["detail"] else ""
-        return f"{row['reason']}: {EXPLANATIONS[row['reason']]}{found}"
-    if place.standing == "replaced" and place.stored:
+    if place.state == "authored":
+        return "its author wrote it, or it was added as a sample: no run generated it"
+    if place.state == "rejected":
+        detail = f" Detail: {row['detail']}" if row["detail"] else ""
+        return f"{row['reason']}: {EXPLANATIONS[row['reason']]}{detail}"
+    if place.state == "replaced" and place.stored:
         new = next(new for new, was in list_corrected(place.stored).items() if was == number)
-        return f"it was proposed, and a person wrote another text in its place, sample {new}"
-    if place.standing == "left out" and place.stored:
+        return f"it was proposed, and a person replaced it with another text, sample {new}"
+    if place.state == "left out" and place.stored:
         is_left_out = number in place.stored.manifest.get("review", {}).get("left_out", ())
         return f"it was proposed, and {'a person left it out' if is_left_out else 'its set was not attached'}"
     if replaces is not None:
-        return f"a person wrote it in a review, in the place of sample {replaces}; the gate passed its set"
-    came = f"it came in round {row['attempt']}, " if "attempt" in row else "it "
-    return f"{came}broke no rule and was chosen; the gate passed its set"
+        return f"a person wrote it in a review to replace sample {replaces}; its set passed the gate"
+    generated = f"it was generated in round {row['attempt']}, " if "attempt" in row else "it "
+    return f"{generated}passed all rules and was chosen; its set passed the gate"
 
 
 def _list_events(stored: StoredSet, number: int, trait: str, key_names: Mapping[str, str]) -> Iterator[Event]:
     manifest, run = stored.manifest, f"run {stored.run_id}"
-    yield Event(manifest["created_at"], "asked for", run)
+    yield Event(manifest["created_at"], "requested", run)
     decisions = [asdict(decision) for decision in read_decisions(stored)]
-    # A decision that has a text puts it in the place of the sample's own, by which it gets another id.
-    became = (item["sample_id"] for item in decisions if make_id(stored.handle, trait, item.get("text", "")) == number)
-    own = {number, *became}
+    # A decision with a text replaces the sample's text, so the sample gets another id.
+    old_ids = (item["sample_id"] for item in decisions if make_id(stored.handle, trait, item.get("text", "")) == number)
+    ids = {number, *old_ids}
     for decision in decisions:
-        if decision["sample_id"] in own:
+        if decision["sample_id"] in ids:
             who = key_names.get(decision["key"], decision["key"])
-            # Beyond its word, such as the text that it puts in place of another.
-            more = {name: value for name, value in decision.items() if name not in ("said", "key", "at")}
-            said = ", ".join(f"{name} {value}" for name, value in more.items() if value not in (None, "", number))
-            yield Event(decision["at"], f"reviewed: {decision['said']}", who, said)
+            # The other fields of the decision, such as a corrected text.
+            extra = {name: value for name, value in decision.items() if name not in ("said", "key", "at")}
+            why = ", ".join(f"{name} {value}" for name, value in extra.items() if value not in (None, "", number))
+            yield Event(decision["at"], f"reviewed: {decision['said']}", who, why)
     review = manifest.get("review", {})
     if "when" in review:
         named = [name for name in ("left_out", "other_pole") if number in review.get(name, ())]

@@ -1,1 +1,1 @@
-"""Lists the samples of a model page by page, authored and attached, counts them, and renders its model card."""
+"""List the samples of a model in pages, count them, find them by id, and render the card of the model."""

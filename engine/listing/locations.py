@@ -1,6 +1,6 @@
-"""Finds samples by their ids, wherever they stand or stood: in a set of any status, or among a model's own samples.
+"""Find samples by id, in sets of any status and among a model's authored samples.
 
-Those that may go, attached ones and added ones, are taken off their model.
+Attached samples and added samples can be removed from their model.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,23 +22,23 @@ from engine.store.layout import MANIFEST, PROPOSED, REJECTED
 from engine.store.proposals import STATUSES
 from engine.store.store import StoredSet, get_set, list_in_pool, list_pools, list_sets, locate_pool
 
-# Where there are several places, the first of these says most.
-Standing = Literal["attached", "proposed", "authored", "removed", "replaced", "left out", "detached", "rejected"]
+# The states of a sample at a location, the most informative first.
+SampleState = Literal["attached", "proposed", "authored", "removed", "replaced", "left out", "detached", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
 class SampleLocation:
-    """Where a sample stands, or stood.
+    """A file that contains a sample, or that names it after its removal.
 
     Args:
-        where: its file, of an author's own with the line.
-        row: its columns, as the store has them; of an author's own, and of one removed, those that are known.
-        stored: its set; None for an author's own.
-        is_added: whether it is one of an author's own that was added over HTTP.
+        where: the file; for an authored sample with the line number.
+        row: the sample's columns in the store; the known columns of an authored or removed sample.
+        stored: the sample's set; None for an authored sample.
+        is_added: whether it is an authored sample that was added over HTTP.
     """
 
     handle: str
-    standing: Standing
+    state: SampleState
     where: str
     row: Mapping[str, Any]
     stored: StoredSet | None = None
@@ -51,80 +51,80 @@ class SampleLocation:
 
     @property
     def is_removable(self) -> bool:
-        """Whether it may go: an attached one or an added one."""
-        return self.standing == "attached" or self.is_added
+        """Return whether the sample can be removed: it is attached or was added."""
+        return self.state == "attached" or self.is_added
 
 
 def find_locations(
     models_uri: str, samples_uri: str, number: int, handle: str | None, run_id: str | None
 ) -> list[SampleLocation]:
-    """All places of the sample of that id, the one that says most first: runs may have made one text more than once.
+    """Return all locations of the sample with this id, the most informative first.
 
-    An author's own are looked for where no set has it. Where no model or run is named, damage elsewhere stops nothing.
+    There are several if runs generated the same text more than once. Authored samples are searched only if no set has
+    the sample. Damaged sets and models are skipped, unless a model or run is given or nothing is found elsewhere.
 
     Args:
-        handle: looks at this model alone; None: at all.
-        run_id: looks at this run's set alone; None: at all.
+        handle: the only model to search; None: all models.
+        run_id: the only run to search; None: all runs.
 
     Raises:
-        InputError: there is no such sample, set or model. StoreError: what may have it cannot be read.
+        InputError: there is no such sample, set or model. StoreError: a file that may have the sample cannot be read.
     """
     faults: list[StoreError] = []
     ids = _choose_possible([number])
-    # One damaged set, or one model's mistakes, is no reason to say nothing of another's sample.
+    # One damaged set, or the mistakes of one model, must not hide a sample of another.
     passing_over = nullcontext if handle or run_id else partial(_pass_over, faults)
     places: list[SampleLocation] = []
     for stored in _list_sets(samples_uri, handle, run_id, passing_over):
         with passing_over():
-            here = list(_find_rows(stored, ids)) or list(_find_left_out(stored, ids))
-            places += here
+            places += list(_find_rows(stored, ids)) or list(_find_left_out(stored, ids))
             places += _list_in_file(stored, REJECTED, "rejected", ids)
     if not places and run_id is None:
         for name in [handle] if handle else list_handles(models_uri):
             with passing_over():
-                places += _find_own(models_uri, name, ids)
+                places += _find_in_sources(models_uri, name, ids)
     if not places and faults:
         raise faults[0]
     if not places:
-        looked = f"the set of run {run_id}" if run_id else handle or f"{samples_uri} and {models_uri}"
+        searched = f"the set of run {run_id}" if run_id else handle or f"{samples_uri} and {models_uri}"
         raise InputError(
-            f"There is no sample {number} in {looked}. An id has up to 16 digits, of which a spreadsheet may show "
+            f"There is no sample {number} in {searched}. An id has up to 16 digits, of which a spreadsheet may show "
             "fewer: copy it from the file, or from the table of a report"
         )
-    standings = get_args(Standing)
-    return sorted(places, key=lambda place: standings.index(place.standing))
+    states = get_args(SampleState)
+    return sorted(places, key=lambda place: states.index(place.state))
 
 
 def find_in_model(
     models_uri: str, samples_uri: str, handle: str, ids: Collection[int], pools: Sequence[Pool] = ("train",)
 ) -> list[SampleLocation]:
-    """The places of samples in a model as it is: attached, removed from a set, or its author's own.
+    """Return the locations of a model's attached, removed and authored samples with these ids.
 
-    One that is attached is not looked for among the authored ones.
+    An attached sample is not searched for among the authored samples.
 
     Raises:
         UnknownModelError, DefinitionError: there is no such model, or a file of it has mistakes.
-        StoreError: something cannot be read.
+        StoreError: a set or source cannot be read.
     """
-    places, wanted = list[SampleLocation](), _choose_possible(ids)
+    places, requested = list[SampleLocation](), _choose_possible(ids)
     for stored in (stored for pool in pools for stored in list_sets(samples_uri, handle, pool)):
         with passing_over_detached(stored):
-            places += _find_rows(stored, wanted)
+            places += _find_rows(stored, requested)
     attached = {place.number for place in places if place.is_removable}
-    return [*places, *_find_own(models_uri, handle, wanted - attached)]
+    return [*places, *_find_in_sources(models_uri, handle, requested - attached)]
 
 
 def list_touched(places: Collection[SampleLocation]) -> list[StoredSet]:
-    """The attached sets that lose samples where those of some places are removed, each once."""
+    """Return the attached sets that lose samples if the samples at these locations are removed, each once."""
     return list({place.stored.folder: place.stored for place in places if place.stored and place.is_removable}.values())
 
 
 def remove_samples(models_uri: str, handle: str, places: Collection[SampleLocation], removal: Removal) -> None:
-    """Takes off what may go, set by set. The caller must keep runs out.
+    """Remove the removable samples, set by set. The caller must keep runs of the model out.
 
     Raises:
         InputError: a set is no longer attached. DefinitionError: the file of added samples has mistakes.
-        StoreError: something cannot be read or written. What went before stays removed; the same again does the rest.
+        StoreError: a file cannot be read or written. Earlier removals stay; another call removes the remaining samples.
     """
     for stored in list_touched(places):
         remove_stored(stored, removal)
@@ -133,7 +133,7 @@ def remove_samples(models_uri: str, handle: str, places: Collection[SampleLocati
 
 
 def list_corrected(stored: StoredSet) -> dict[int, int]:
-    """The ids of texts that a person wrote in a set's review, each with that of the text in whose place it stands."""
+    """Return the ids of the texts that a person wrote in a set's review, each with the id of the replaced text."""
     return {entry["id"]: entry["was"] for entry in stored.manifest.get("review", {}).get("corrected", ())}
 
 
@@ -147,8 +147,8 @@ def _list_sets(
     if run_id is not None:
         yield get_set(samples_uri, run_id)
         return
-    own = [locate_pool(samples_uri, check_handle(handle), pool) for pool in get_args(Pool)] if handle else []
-    for pool in own or list_pools(samples_uri):
+    pools = [locate_pool(samples_uri, check_handle(handle), pool) for pool in get_args(Pool)] if handle else []
+    for pool in pools or list_pools(samples_uri):
         with passing_over():
             yield from list_in_pool(pool, STATUSES)
 
@@ -165,30 +165,30 @@ def _pass_over(faults: list[StoreError]) -> Iterator[None]:
 
 def _find_rows(stored: StoredSet, ids: Collection[int]) -> Iterator[SampleLocation]:
     if stored.status != "rejected":
-        yield from _list_in_file(stored, stored.rows_name, cast(Standing, stored.status), ids)
+        yield from _list_in_file(stored, stored.rows_name, cast(SampleState, stored.status), ids)
     for entry in stored.manifest.get("removals", ()):
         if entry["id"] in ids:
             yield SampleLocation(stored.handle, "removed", stored.file(MANIFEST), entry, stored)
 
 
 def _find_left_out(stored: StoredSet, ids: Collection[int]) -> Iterator[SampleLocation]:
-    """Yields the places of a sample that stands in a set's proposal alone, since a person has left it out."""
+    """Yield the locations of samples that a review left out or replaced: only the set's proposal has them."""
     if stored.status != "proposed":
         is_replaced = not set(list_corrected(stored).values()).isdisjoint(ids)
         yield from _list_in_file(stored, PROPOSED, "replaced" if is_replaced else "left out", ids)
 
 
-def _list_in_file(stored: StoredSet, name: str, standing: Standing, ids: Collection[int]) -> Iterator[SampleLocation]:
+def _list_in_file(stored: StoredSet, name: str, state: SampleState, ids: Collection[int]) -> Iterator[SampleLocation]:
     for row in read_matching(stored, name, "id", ids):
-        yield SampleLocation(stored.handle, standing, stored.file(name), row, stored)
+        yield SampleLocation(stored.handle, state, stored.file(name), row, stored)
 
 
-def _find_own(models_uri: str, handle: str, wanted: Collection[int]) -> Iterator[SampleLocation]:
-    if not wanted:
+def _find_in_sources(models_uri: str, handle: str, ids: Collection[int]) -> Iterator[SampleLocation]:
+    if not ids:
         return
     outline = load_outline(models_uri, handle)
-    # It keeps an index: places are looked for only where there are some.
-    for _, source, seed in walk_seeds(models_uri, outline) if find_authored(models_uri, outline, wanted) else ():
-        if make_id(handle, seed.trait, seed.text) in wanted:
+    # ``find_authored`` has an index: the sources are read only if they have such a sample.
+    for _, source, seed in walk_seeds(models_uri, outline) if find_authored(models_uri, outline, ids) else ():
+        if make_id(handle, seed.trait, seed.text) in ids:
             row = make_own_row(handle, seed) | {"pole": seed.pole}
             yield SampleLocation(handle, "authored", source.locate(seed), row, is_added=source.path == ADDED_FILE)

@@ -1,10 +1,10 @@
-"""Lists the samples of a model page by page, authored ones and then set by set, counts them, and renders its card.
+"""List the samples of a model in pages (authored samples, then set by set), count them, and render the model's card.
 
-A page is read from its own position, so its cost does not grow with the model. A position names the sample that comes
-next, so a set that is attached or detached between two pages does not shift any other sample.
+A page is read from its own position, so its cost does not grow with the model. A position names the next sample, so a
+set that is attached or detached between two pages does not shift any other sample.
 
-Sets come in the order in which they were attached, by their manifests: ``created_at`` says when a run was due, and one
-that waited or was retried was due before runs that attached theirs earlier. Samples may be removed from a set between
+Sets are in the order of attachment, by their manifests. ``created_at`` is the time at which a run was due: a run that
+waited or was retried has an earlier one than runs that attached before it. Samples may be removed from a set between
 two pages: a row keeps the number that it had when its set was attached.
 """
 
@@ -35,13 +35,13 @@ from engine.text.formatting import render_markdown
 
 CARD = Path(__file__).parent / "templates" / "model_card.md.jinja"
 COLUMNS = ["id", "trait", "text", "quality", "provenance", "content_sha256", "created_at"]
-# To make Python values of rows is most of the cost, and a page may end early in a batch.
+# Conversion of rows to Python values is most of the cost, and a page may end early in a batch.
 BATCH_ROWS = 128
 
 
 @dataclass(frozen=True, slots=True)
 class ListedSample:
-    """A text with its quality in [0, 1] for one trait, which is given by its key (the platform's contract, section 3).
+    """A text with its quality in [0, 1] for a trait, given by its key (the platform's contract, section 3).
 
     ``id`` has 53 bits; the same text for the same trait has the same id, even if it is authored twice.
     ``created_at`` is in UTC, and None for authored samples.
@@ -57,8 +57,8 @@ class ListedSample:
     created_at: datetime | None
 
 
-# Where a sample stands. An authored one: the index of its source, the number of its line from 1, and the index of the
-# label in the line; an attached one: when its set was attached (ns since 1970), the set's run id, and the row.
+# The position of a sample. Authored: the index of its source, its line number from 1, and the index of the label in the
+# line. Attached: the time at which its set was attached (ns since 1970), the set's run id, and the row number.
 Position = tuple[Literal["a"], int, int, int] | tuple[Literal["s"], int, str, int]
 FIRST: tuple[Literal["a"], int, int, int] = ("a", 0, 1, 0)
 FIRST_ATTACHED = (0, "", 0)
@@ -74,7 +74,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class SampleCount:
-    """The number of samples of a trait: all, those of quality exactly 1, and those of quality exactly 0."""
+    """The number of samples of a trait: all, those with quality exactly 1, and those with quality exactly 0."""
 
     sample_count: int = 0
     positive_samples: int = 0
@@ -89,11 +89,11 @@ def list_samples(
     position: Position = FIRST,
     limit: int = 100,
 ) -> Page:
-    """A page of at most ``limit`` samples: authored ones by source and line, then attached ones by time of attachment.
+    """Return at most ``limit`` samples: authored samples by source and line, then attached samples by attachment time.
 
     Args:
-        trait_key: lists the samples of this trait only; None for all.
-        position: ``next_position`` of the page before.
+        trait_key: the trait whose samples are listed; None for all traits.
+        position: ``next_position`` of the previous page.
 
     Raises:
         DefinitionError: a line that was read is wrong, or a source cannot be found.
@@ -104,31 +104,31 @@ def list_samples(
         closing(_walk_authored(models_uri, outline, trait_key, position)) as authored,
         closing(walk_attached(samples_uri, outline.handle, trait_key, start)) as attached,
     ):
-        found = list(islice(chain(authored, attached), limit + 1))
-    following = found[limit][0] if len(found) > limit else None
-    return Page(tuple(sample for _, sample in found[:limit]), following)
+        samples = list(islice(chain(authored, attached), limit + 1))
+    next_position = samples[limit][0] if len(samples) > limit else None
+    return Page(tuple(sample for _, sample in samples[:limit]), next_position)
 
 
 def count_samples(models_uri: str, samples_uri: str, outline: Outline) -> dict[str, SampleCount]:
-    """The number of samples of each trait of the model, by trait key, 0 included.
+    """Count the samples of each trait of the model, by trait key, including traits without samples.
 
     Raises:
-        DefinitionError, StoreError: as ``list_samples``; every line is read, once until its file changes.
+        DefinitionError, StoreError: as ``list_samples``; every line is read, and again only after its file changed.
     """
     folder = locate_model(models_uri, outline.handle)
-    found = Counter[tuple[str, Pole | None]]()
+    by_pole = Counter[tuple[str, Pole | None]]()
     for source in list_sources(outline, list_sample_files(folder)):
-        found.update(_count_source(folder, source, read_version(folder, source)))
-    found.update(count_attached(samples_uri, outline.handle))
+        by_pole.update(_count_source(folder, source, read_version(folder, source)))
+    by_pole.update(count_attached(samples_uri, outline.handle))
     counts = {}
     for key in (trait.key for trait in outline.traits):
-        positive, negative = (found[key, pole] for pole in POLES)
-        counts[key] = SampleCount(positive + negative + found[key, None], positive, negative)
+        positive, negative = (by_pole[key, pole] for pole in POLES)
+        counts[key] = SampleCount(positive + negative + by_pole[key, None], positive, negative)
     return counts
 
 
 def render_model_card(outline: Outline, counts: Mapping[str, SampleCount]) -> str:
-    """The card of a model, a markdown page that says what it judges; ``counts`` has an entry for each of its traits."""
+    """Render a model's card, a markdown page on its traits and brief; ``counts`` has an entry for each trait."""
     brief = {name.replace("_", " ").capitalize(): texts for name, texts in asdict(outline.brief).items() if texts}
     return render_markdown(CARD, model=outline, counts=counts, brief=brief)
 
@@ -136,7 +136,7 @@ def render_model_card(outline: Outline, counts: Mapping[str, SampleCount]) -> st
 def walk_seeds(
     models_uri: str, outline: Outline, trait_key: str | None = None, start: tuple[int, int, int] = FIRST[1:]
 ) -> Iterator[tuple[tuple[int, int, int], Source, Seed]]:
-    """Yields the authored samples of a model, or of one trait, from a position on, each with that and its source.
+    """Yield the authored samples of a model, or of one trait, from a position on, with their positions and sources.
 
     Raises:
         DefinitionError, StoreError: as ``list_samples``.
@@ -155,7 +155,7 @@ def walk_seeds(
 def walk_attached(
     samples_uri: str, handle: str, trait_key: str | None, start: tuple[int, str, int]
 ) -> Generator[tuple[Position, ListedSample], None, None]:
-    """Yields the attached samples of a model, or of one trait, from a position on, each with its position.
+    """Yield the attached samples of a model, or of one trait, from a position on, with their positions.
 
     A set that is detached in the meantime is skipped; the listing continues with the next set.
 
@@ -173,7 +173,7 @@ def walk_attached(
 
 
 def count_attached(samples_uri: str, handle: str) -> Counter[tuple[str, Pole | None]]:
-    """The number of attached samples by trait key and pole, from the manifests.
+    """Count the attached samples by trait key and pole, from the manifests.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
@@ -206,11 +206,11 @@ def _walk_set(stored: StoredSet, first: int, trait_key: str | None) -> Iterator[
     with open_rows(stored) as parquet:
         numbers = number_rows(parquet.metadata.metadata, parquet.metadata.num_rows)
         # Whole row groups before the first row are not read.
-        begun = int(np.searchsorted(numbers, first)) // GROUP_ROWS
-        numbers, groups = numbers[begun * GROUP_ROWS :], range(begun, parquet.num_row_groups)
+        skipped = int(np.searchsorted(numbers, first)) // GROUP_ROWS
+        numbers, groups = numbers[skipped * GROUP_ROWS :], range(skipped, parquet.num_row_groups)
         for batch in parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=COLUMNS, use_threads=False):
-            own, numbers = pa.array(numbers[: batch.num_rows]), numbers[batch.num_rows :]
-            wanted = pc.greater_equal(own, first)
+            rows, numbers = pa.array(numbers[: batch.num_rows]), numbers[batch.num_rows :]
+            selected = pc.greater_equal(rows, first)
             if trait_key is not None:
-                wanted = pc.and_(wanted, pc.equal(batch["trait"], trait_key))
-            yield from zip(own.filter(wanted).to_pylist(), batch.filter(wanted).to_pylist(), strict=True)
+                selected = pc.and_(selected, pc.equal(batch["trait"], trait_key))
+            yield from zip(rows.filter(selected).to_pylist(), batch.filter(selected).to_pylist(), strict=True)

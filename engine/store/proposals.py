@@ -1,7 +1,7 @@
-"""Proposed sets, which wait for a person: what people decide of them, how they end, and what stays known of it.
+"""Proposed sets, which wait for a person's review: store the decisions, and attach or reject the set.
 
-A decision is a line of a file, on the disk when it is told to be; the latest on a sample counts. When the review ends
-they stand in the manifest.
+Each decision is a line of a file, on the disk before it is confirmed; the latest decision on a sample counts. When the
+review ends, the decisions move to the manifest.
 """
 
 import json
@@ -34,29 +34,29 @@ from engine.system.parquet import read_table
 from engine.text.near_duplicates import find_pairs
 
 STATUSES = ("attached", "proposed", "rejected", "detached")
-Said = Literal["accept", "refuse", "other_pole", "correct", "undecided"]
+DecisionKind = Literal["accept", "refuse", "other_pole", "correct", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision on one sample; ``key`` is the id of the key that it was sent with, ``at`` a moment in UTC.
+    """A decision on a sample: ``key`` is the id of the API key that sent it, ``at`` the time in UTC.
 
-    ``text`` is what a person has written in the place of the sample's text, where that was ``correct``.
+    ``text`` is the text with which a person replaced the sample's text, for a decision ``correct``.
     """
 
     sample_id: int
-    said: Said
+    said: DecisionKind
     key: str
     at: str
     text: str = ""
 
     def to_entry(self) -> dict[str, Any]:
-        """The decision as a line of its file, and the manifest, have it."""
+        """Return the decision as it is stored in its file and in the manifest."""
         return {name: value for name, value in asdict(self).items() if name != "text" or value}
 
 
 def list_all(samples_uri: str, handle: str, statuses: Sequence[str] = STATUSES) -> list[StoredSet]:
-    """All sets of a model that have one of these statuses, pool by pool, in the order of their creation.
+    """Return all sets of a model with one of these statuses, pool by pool, in order of creation.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
@@ -65,16 +65,17 @@ def list_all(samples_uri: str, handle: str, statuses: Sequence[str] = STATUSES) 
 
 
 def read_deadline(stored: StoredSet) -> datetime:
-    """Until when a proposal waits."""
+    """Return the time until which a proposal waits for a review."""
     return datetime.fromisoformat(str(stored.manifest["review"]["until"]))
 
 
 def read_refused(sets: Iterable[StoredSet]) -> tuple[str, ...]:
-    """The texts of a model that a person has refused, sorted: left out of a proposal, removed later, or corrected into
-    one that is not near to it.
+    """Return the texts of a model that a person refused, sorted.
+
+    A text is refused if it was left out of a proposal, removed later, or corrected into a text that is not near it.
 
     Args:
-        sets: all sets of the model; of those without a refused text only the manifest is looked at.
+        sets: all sets of the model; only the manifest is read for sets without a refused text.
 
     Raises:
         StoreError: the rows of a proposal cannot be read.
@@ -83,42 +84,42 @@ def read_refused(sets: Iterable[StoredSet]) -> tuple[str, ...]:
     for stored in sets:
         texts.update(entry["text"] for entry in stored.manifest.get("removals", ()) if entry["text"])
         review = stored.manifest.get("review", {})
-        refused, were = set(review.get("refused", ())), {entry["was"] for entry in review.get("corrected", ())}
-        if refused or were:
-            counted = sum_up(read_decisions(stored)) if were else {}
+        refused, corrected = set(review.get("refused", ())), {entry["was"] for entry in review.get("corrected", ())}
+        if refused or corrected:
+            decisions = sum_up(read_decisions(stored)) if corrected else {}
             for row in read_rows(stored, PROPOSED):
                 number, text = row["id"], row["text"] or ""
-                if number in refused or (number in were and not find_pairs([counted[number].text, text])):
+                if number in refused or (number in corrected and not find_pairs([decisions[number].text, text])):
                     texts.add(text)
     return tuple(sorted(texts - {""}))
 
 
 def read_reviewed(sets: Iterable[StoredSet]) -> tuple[Seed, ...]:
-    """The texts that a person has accepted one by one in reviews, at the poles that the person gave them.
+    """Return the texts that a person accepted one by one in reviews, with the pole that the person chose.
 
-    Those of attached training sets, in the order of the sets and of their rows, each once. What was attached without a
-    look at it, and what was removed later, teaches nothing. A text that reads as the other pole counts there, even
-    where that pole's quota had no room for it.
+    Only attached training sets count; texts are in the order of the sets and their rows, each once. Texts that were
+    attached without an individual decision, or removed later, are left out. A text that was marked as the other pole
+    has that pole, even if its quota was full.
 
     Args:
-        sets: all sets of the model; of those without a review only the manifest is looked at.
+        sets: all sets of the model; only the manifest is read for sets without a review.
 
     Raises:
         StoreError: a proposal or its decisions cannot be read.
     """
-    mine = [stored for stored in sets if "/pool=train/" in stored.folder and stored.status == "attached"]
-    removed = {entry["id"] for stored in mine for entry in stored.manifest.get("removals", ())}
-    found: dict[tuple[str, str], Seed] = {}
-    for stored in mine:
+    training = [stored for stored in sets if "/pool=train/" in stored.folder and stored.status == "attached"]
+    removed = {entry["id"] for stored in training for entry in stored.manifest.get("removals", ())}
+    seeds: dict[tuple[str, str], Seed] = {}
+    for stored in training:
         if "left_out" in stored.manifest.get("review", {}):
             for number, seed in _list_accepted(stored):
                 if number not in removed:
-                    found[seed.trait, seed.text] = seed
-    return tuple(found.values())
+                    seeds[seed.trait, seed.text] = seed
+    return tuple(seeds.values())
 
 
 def read_rows(stored: StoredSet, name: str) -> list[Row]:
-    """The rows of a proposal, or those that its run has rejected: ``PROPOSED`` or ``REJECTED``.
+    """Return the proposed rows of a set (file ``PROPOSED``), or the rows that its run rejected (``REJECTED``).
 
     Raises:
         StoreError: the file cannot be read.
@@ -128,29 +129,29 @@ def read_rows(stored: StoredSet, name: str) -> list[Row]:
     return [{"reason": None, **row} for row in rows]
 
 
-def keep_decision(stored: StoredSet, sample_id: int, said: Said, key: str, text: str = "") -> Decision:
-    """Adds a decision; when this returns it is on the disk. The caller has checked a corrected ``text``.
+def keep_decision(stored: StoredSet, sample_id: int, kind: DecisionKind, key: str, text: str = "") -> Decision:
+    """Add a decision, and return when it is on the disk. The caller has checked a corrected ``text``.
 
     Raises:
-        InputError: the set does not wait for a review any more. StoreError: it cannot be written.
+        InputError: the set no longer waits for a review. StoreError: the decision cannot be written.
     """
-    decision = Decision(sample_id, said, key, datetime.now(UTC).isoformat(timespec="milliseconds"), text)
-    place = f"The decision on sample {sample_id}"
-    # The set does not become another one meanwhile, and nobody else adds a decision.
-    with translate_errors(stored.folder, f"{place} was not kept: make it again"), lock_model(stored.folder):
+    decision = Decision(sample_id, kind, key, datetime.now(UTC).isoformat(timespec="milliseconds"), text)
+    remedy = f"The decision on sample {sample_id} was not stored: make it again"
+    # The lock prevents changes of the set, and decisions by others, between the read and the write.
+    with translate_errors(stored.folder, remedy), lock_model(stored.folder):
         manifest = read_manifest(stored.folder)
         if manifest is None or manifest.get("status") != "proposed":
-            raise InputError(f"The set of run {stored.run_id} takes no more decisions: its review has ended")
+            raise InputError(f"The set of run {stored.run_id} accepts no more decisions: its review has ended")
         line = (json.dumps(decision.to_entry()) + "\n").encode()
         write_whole(stored.file(DECISIONS), _read_lines(stored) + line)
     return decision
 
 
 def read_decisions(stored: StoredSet) -> list[Decision]:
-    """All decisions on a set, in the order in which they were made: its manifest's, once its review has ended.
+    """Return all decisions on a set, oldest first; they are in its manifest once its review has ended.
 
     Raises:
-        StoreError: they cannot be read.
+        StoreError: the decisions cannot be read.
     """
     if "decisions" in stored.manifest:
         return [Decision(**entry) for entry in stored.manifest["decisions"]]
@@ -159,9 +160,9 @@ def read_decisions(stored: StoredSet) -> list[Decision]:
 
 
 def sum_up(decisions: Sequence[Decision]) -> dict[int, Decision]:
-    """What counts on each sample that has a decision, by its id: the latest, with the corrected text if there is one.
+    """Return the latest decision on each decided sample, by sample id, with the corrected text if there is one.
 
-    A sample whose text was corrected is accepted; one that is undecided again has the text that it had.
+    A corrected sample is accepted. A sample that is undecided again has no decision, and its original text.
     """
     counted: dict[int, Decision] = {}
     for item in decisions:
@@ -175,13 +176,13 @@ def sum_up(decisions: Sequence[Decision]) -> dict[int, Decision]:
     return counted
 
 
-def list_decided(counted: Mapping[int, Decision], said: Said) -> list[int]:
-    """The ids of the samples of which that counts, sorted."""
-    return sorted(sample_id for sample_id, found in counted.items() if found.said == said)
+def list_decided(counted: Mapping[int, Decision], kind: DecisionKind) -> list[int]:
+    """Return the ids of the samples with this decision, sorted."""
+    return sorted(sample_id for sample_id, decision in counted.items() if decision.said == kind)
 
 
 def correct_rows(handle: str, rows: Iterable[Row], counted: Mapping[int, Decision]) -> list[Row]:
-    """The rows with the corrected texts of ``sum_up``; votes on the old text are none on the new one."""
+    """Return the rows with the corrected texts of ``sum_up``; votes on an old text are dropped."""
 
     def correct(row: Row) -> Row:
         text = counted[row["id"]].text if row["id"] in counted else ""
@@ -194,17 +195,17 @@ def correct_rows(handle: str, rows: Iterable[Row], counted: Mapping[int, Decisio
 
 
 def reject_proposal(stored: StoredSet, why: str, is_persons: bool, who: str = "") -> StoredSet:
-    """Ends a proposal as rejected; its rows stay where they are, and its report.
+    """End a proposal as rejected; its rows and report stay.
 
     Args:
-        is_persons: whether a person has refused its texts, which then stay known; else nobody has looked at them.
+        is_persons: whether a person refused its texts, so that later runs exclude them; False if nobody read them.
         who: that person.
 
     Returns:
-        The set as it is now: as it was before, where it did not wait any more.
+        The current set; unchanged if it no longer waited for a review.
 
     Raises:
-        StoreError: the set cannot be read or written; it then still waits.
+        StoreError: the set cannot be read or written; it still waits for a review.
     """
     refused = [row["id"] for row in read_rows(stored, PROPOSED)] if is_persons else []
     with changing(stored.folder) as (manifest, _):
@@ -218,23 +219,23 @@ def attach_proposal(
     stored: StoredSet,
     rows: Sequence[Row],
     review: Mapping[str, object],
-    beside: Sequence[str],
+    checked_against: Sequence[str],
     decisions: Sequence[Decision],
     may_enter: Callable[[], bool],
 ) -> StoredSet | None:
-    """Attaches what stands of a proposal; its report stays, and what was left out is known by the manifest.
+    """Attach the remaining rows of a proposal; its report stays, and the manifest lists the rows that were left out.
 
     Args:
-        review: what the manifest says of the review from here on; ``refused`` are the ids of what was left out.
-        beside: the runs whose sets the gate has seen.
-        decisions: those that the rows come from.
-        may_enter: whether the set may still be attached, asked while nobody else adds to the model.
+        review: the manifest's new entry on the review; ``refused`` lists the ids of the rows that were left out.
+        checked_against: the run ids of the sets that the gate has seen.
+        decisions: the decisions that led to these rows.
+        may_enter: returns whether the set may still be attached; called while no other writer can add to the model.
 
     Returns:
-        The set as it is now; None where it may not enter, or more was decided meanwhile: it then still waits.
+        The current set. None if ``may_enter`` returned False or there are new decisions; it still waits for a review.
 
     Raises:
-        StoreError: the set cannot be read or written; it then still waits.
+        StoreError: the set cannot be read or written; it still waits for a review.
     """
     with changing(stored.folder) as (manifest, confirm):
         if manifest.get("status") != "proposed":
@@ -243,7 +244,7 @@ def attach_proposal(
             return None
         content = write_parquet(make_sample_table(rows))
         files = {**manifest["files"], SAMPLES: describe_file(content, len(rows))}
-        inputs = {**manifest["inputs"], "checked_beside": list(beside)}
+        inputs = {**manifest["inputs"], "checked_beside": list(checked_against)}
         changed = {**manifest, "status": "attached", "files": files, "inputs": inputs}
         confirm()
         write_whole(stored.file(SAMPLES), content)
@@ -270,18 +271,18 @@ def _end(
 
 
 def _list_accepted(stored: StoredSet) -> Iterator[tuple[int, Seed]]:
-    """The id and the text of each sample that was accepted, or marked as the other pole, in a set's last review."""
+    """Yield the id and text of each sample that a set's review accepted or marked as the other pole."""
     review = stored.manifest["review"]
     left_out, moved = set(review["left_out"]), set(review["other_pole"])
     counted = sum_up(read_decisions(stored))
     accepted = set(list_decided(counted, "accept"))
     rows = [row for row in read_rows(stored, PROPOSED) if row["id"] in (accepted | moved) - left_out]
-    were = {entry["id"]: entry["was"] for entry in review.get("corrected", ())}
+    old_ids = {entry["id"]: entry["was"] for entry in review.get("corrected", ())}
     for row in correct_rows(stored.handle, rows, counted):
         quality = row["quality"]
         if row["text"] is not None and quality is not None:
-            given = 1 - quality if were.get(row["id"], row["id"]) in moved else quality
-            yield row["id"], Seed(str(row["trait"]), row["text"], given, f"run {stored.run_id}")
+            chosen = 1 - quality if old_ids.get(row["id"], row["id"]) in moved else quality
+            yield row["id"], Seed(str(row["trait"]), row["text"], chosen, f"run {stored.run_id}")
 
 
 def _read_lines(stored: StoredSet) -> bytes:

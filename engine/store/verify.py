@@ -1,8 +1,7 @@
-"""Verifies a sample store, every byte of it, and reports each fault with its place and remedy: ``exemplars verify``.
+"""Verify every byte of a sample store, and report each fault with its place and remedy: ``exemplars verify``.
 
-A set's manifest is sealed and has the digest of each file, so rows in a file with its digest are as they were written.
-A change that was begun is no fault: no reader of ours sees it, and the next run of the model finishes it, or takes it
-back.
+A set's manifest is sealed and has the digest of each file, so a file with the right digest is as it was written.
+An unfinished change is no fault: our readers do not see it, and the model's next run completes it or undoes it.
 """
 
 import hashlib
@@ -28,21 +27,21 @@ from engine.store.writers import WRITERS
 from engine.system.filesystem import is_part, list_below, open_folder, open_whole
 from engine.system.parquet import read_table
 
-# A change that goes on takes some milliseconds.
+# A change in progress takes some milliseconds.
 TRIES, PAUSE_SECONDS = 2, 0.1
 DEBRIS = "The next run of this model removes it, unless the run that writes it is still running"
-RESTORE = "Restore it from a copy, or take the set off its model with `exemplars detach {run_id}`"
+RESTORE = "Restore it from a copy, or detach the set with `exemplars detach {run_id}`"
 LOST = (
     "Restore it from a copy, or move the set's folder out of the store: until then no run can use the model. The set "
-    "cannot be made again, since its manifest says what it was made from"
+    "cannot be generated again, since its inputs are known only from its manifest"
 )
-REMOVE = "Remove it: no run wrote it here"
+REMOVE = "Remove it: no run wrote it"
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is broken: what is wrong, where, and what to do."""
+    """A fault of the store: its description, place and remedy."""
 
     what: str
     where: str
@@ -51,7 +50,7 @@ class Fault:
 
 @dataclass(slots=True)
 class StoreVerifier:
-    """Checks a store: ``find_faults`` yields its faults, and the other fields count what it has seen so far."""
+    """A check of a store: ``find_faults`` yields its faults; the other fields count what was read so far."""
 
     samples_uri: str
     models: int = 0
@@ -60,7 +59,7 @@ class StoreVerifier:
     size_bytes: int = 0
 
     def find_faults(self) -> Iterator[Fault]:
-        """Yields everything that is broken, in the order of the store's folders.
+        """Yield all faults, in the order of the store's folders.
 
         Raises:
             StoreError: the store cannot be listed.
@@ -88,14 +87,14 @@ class StoreVerifier:
                 yield from checked.faults
                 if checked.status == "attached":
                     ids[place] = checked.ids
-            # Readers take these for detached already.
+            # Readers already treat replaced sets as detached.
             with suppress(StoreError):
                 for stored, _ in list_replaced(f"{uri}/{info.base_name}"):
                     ids.pop(stored.folder, None)
         yield from _find_duplicates(ids)
 
     def _check_set(self, place: str) -> "_SetCheck":
-        """Checks one set, and again where there are faults: a run may have ended meanwhile, or somebody detached it."""
+        """Check a set; if it has faults, check it again, since it may have been changed during the check."""
         checked = _SetCheck(place)
         for _ in range(TRIES if checked.faults else 0):
             time.sleep(PAUSE_SECONDS)
@@ -108,7 +107,7 @@ class StoreVerifier:
 
 
 class _SetCheck:
-    """All of a set that can be checked without its model; ``ids`` are those of its samples, 8 bytes for each."""
+    """The checks of a set that do not need its model; ``ids`` are the ids of its samples, 8 bytes each."""
 
     def __init__(self, place: str) -> None:
         self.status, self.faults, self.size_bytes = "", list[Fault](), 0
@@ -116,7 +115,7 @@ class _SetCheck:
         self._place = place
         filesystem, path = open_folder(place)
         infos = list_below(filesystem, path, recursive=True)
-        there = {info.path.removeprefix(f"{path}/") for info in infos if info.type == fs.FileType.File}
+        names = {info.path.removeprefix(f"{path}/") for info in infos if info.type == fs.FileType.File}
         try:
             manifest = read_manifest(place)
         except StoreError as error:
@@ -124,14 +123,14 @@ class _SetCheck:
             return
         if manifest is None:
             if filesystem.get_file_info(path).type != fs.FileType.NotFound:
-                self._add("a set without a manifest, so debris", "", DEBRIS)
+                self._add("debris: a set without a manifest", "", DEBRIS)
             return
         self.status = manifest["status"]
         for key, part in zip(("handle", "pool", "run_id"), place.split("/")[-3:], strict=True):
             if manifest[key] != (value := part.partition("=")[2]):
-                said = f"{key} is {manifest[key]!r}, but the folder says {value!r}"
-                self._add(said, MANIFEST, "Move the folder to the place that its manifest says")
-        self._check_listing(there, manifest)
+                fault = f"{key} is {manifest[key]!r}, but the folder says {value!r}"
+                self._add(fault, MANIFEST, "Move the folder to the place that its manifest names")
+        self._check_listing(names, manifest)
         for name, entry in manifest["files"].items():
             self._check_file(name, entry, manifest)
 
@@ -139,12 +138,12 @@ class _SetCheck:
         run_id = self._place.rpartition("/run=")[2]
         self.faults.append(Fault(what, f"{self._place}/{name}".rstrip("/"), remedy.format(run_id=run_id)))
 
-    def _check_listing(self, there: set[str], manifest: Mapping[str, Any]) -> None:
-        # A detach or an attach that did not end has left samples or a copy of them.
+    def _check_listing(self, names: set[str], manifest: Mapping[str, Any]) -> None:
+        # An unfinished detach or attach leaves samples or a copy of them.
         begun = {"attached": {DETACHED}, "detached": {SAMPLES}, "proposed": {SAMPLES}}.get(self.status, set())
-        for name in sorted(there - {MANIFEST, DECISIONS, *begun, *manifest["files"]}):
+        for name in sorted(names - {MANIFEST, DECISIONS, *begun, *manifest["files"]}):
             if not is_part(name):
-                self._add("a file that the manifest does not name", name, REMOVE)
+                self._add("a file that is not in the manifest", name, REMOVE)
 
     def _check_file(self, name: str, entry: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
         has_samples = name == SAMPLES_NAMES.get(self.status)
@@ -158,10 +157,10 @@ class _SetCheck:
                 if left is not None:
                     self.ids = np.asarray(left["id"], np.int64)
                 elif size != entry["bytes"]:
-                    said = f"a file that was altered: {size} bytes, but the manifest says {entry['bytes']}"
-                    self._add(said, name, RESTORE)
+                    fault = f"a file that was altered: {size} bytes, but the manifest says {entry['bytes']}"
+                    self._add(fault, name, RESTORE)
                 elif hashlib.file_digest(source, "sha256").hexdigest() != entry["sha256"]:
-                    self._add("a file that was altered: other bytes of the same length", name, RESTORE)
+                    self._add("a file that was altered: different bytes of the same length", name, RESTORE)
                 elif has_samples:
                     source.seek(0)
                     self.ids = np.asarray(read_table(source, ["id"])["id"], np.int64)
@@ -172,18 +171,18 @@ class _SetCheck:
 
 
 def _find_duplicates(ids: Mapping[str, Ids]) -> Iterator[Fault]:
-    """Samples that are attached more than once to one model, in one set or several, training and evaluation alike."""
+    """Yield a fault for each set with samples that are attached to the model more than once, in either pool."""
     if not ids:
         return
     values, counts = np.unique(np.concatenate(list(ids.values())), return_counts=True)
     twice = values[counts > 1]
-    for place, own in ids.items():
-        found = np.unique(own[np.isin(own, twice)])
-        if found.size:
+    for place, set_ids in ids.items():
+        repeated = np.unique(set_ids[np.isin(set_ids, twice)])
+        if repeated.size:
             yield Fault(
-                f"{found.size} samples that are attached more than once, such as id {found[0]}",
+                f"{repeated.size} samples that are attached more than once, such as id {repeated[0]}",
                 place,
-                f"Detach one of the sets that have them, this one by `exemplars detach {place.rpartition('/run=')[2]}`",
+                f"Detach one of the sets with them, such as this: `exemplars detach {place.rpartition('/run=')[2]}`",
             )
 
 

@@ -1,6 +1,6 @@
-"""Lets one writer at a time change a model's sets, on whichever machine it is: also runs that share no Prefect server.
+"""Lock a model's sets for one writer at a time, on any machine, even for runs of different Prefect servers.
 
-The model's lease keeps the runs of one server apart from beginning to end, this keeps all writers apart while they
+The model's lease separates the runs of one server for their whole duration; this lock separates all writers while they
 write.
 """
 
@@ -16,26 +16,27 @@ from pyarrow import fs
 
 from engine.system.filesystem import list_below, lock_folder, open_folder
 
-# A folder in the root of a store, which readers of whole folders pass over.
+# Folder of the writers' objects in the root of a store; programs that read whole folders skip it.
 WRITERS = "__writers__"
-# A writer is in for some seconds. One that died keeps the others out for so long, by the store's own clock.
+# A writer holds the lock for some seconds. A dead writer blocks the others for so long, by the store's clock.
 STALE_SECONDS = 60.0
 PAUSE_SECONDS = (0.05, 0.25)
 
 
 @contextmanager
 def lock_model(folder: str) -> Iterator[Callable[[], None]]:
-    """Inside the block nobody else changes a model's sets, of either pool.
+    """Keep all other writers from changing a model's sets, in both pools, inside the block.
 
-    A local folder is locked. An object store has no locks: there a writer puts an object of its own, then lists, and is
-    in once it sees no other. Of two, the one that put later sees the other's object, since such a store lists at once
-    what was put (S3 has since 2020). So two are never in, and no store needs a conditional PUT.
+    A local folder is locked. An object store has no locks: there a writer puts an object, lists the objects, and holds
+    the lock if there is no other. The later of two writers sees the object of the earlier one, since the store lists
+    new objects at once (S3 does since 2020). So two never hold the lock, and no store needs a conditional PUT.
 
     Args:
-        folder: the model's in the store, or one below it.
+        folder: the model's folder in the store, or a folder below it.
 
     Yields:
-        What a writer calls before the step that counts: an ``OSError`` if it took so long that another was let in.
+        ``confirm``, which the writer calls before its decisive step. It raises an ``OSError`` if the writer took so
+            long that another writer got the lock.
 
     Raises:
         OSError, pa.ArrowException: the store cannot be read or written.
@@ -47,33 +48,33 @@ def lock_model(folder: str) -> Iterator[Callable[[], None]]:
             yield lambda: None
         return
     root, _, name = path.rpartition("/")
-    own = f"{root}/{WRITERS}/{name}/{uuid4().hex}"
+    marker = f"{root}/{WRITERS}/{name}/{uuid4().hex}"
 
     def confirm() -> None:
-        if filesystem.get_file_info(own).type != fs.FileType.File:
-            raise OSError(f"writing took more than {STALE_SECONDS:.0f} s, and another writer was let in. Start again")
+        if filesystem.get_file_info(marker).type != fs.FileType.File:
+            raise OSError(f"writing took more than {STALE_SECONDS:.0f} s, and another writer got the lock. Start again")
 
     try:
-        while others := _announce(filesystem, own):
-            # One of those that wait stays, the others make room for it.
-            if min(others) < own:
-                filesystem.delete_file(own)
+        while others := _announce(filesystem, marker):
+            # The waiting writer with the first name keeps its object; the others delete theirs.
+            if min(others) < marker:
+                filesystem.delete_file(marker)
             time.sleep(random.uniform(*PAUSE_SECONDS))
         yield confirm
     finally:
         with suppress(OSError, pa.ArrowException):
-            filesystem.delete_file(own)
+            filesystem.delete_file(marker)
 
 
-def _announce(filesystem: fs.FileSystem, own: str) -> list[str]:
-    """Puts a writer's object and lists those of others, but for what dead ones have left, which it takes away."""
-    with filesystem.open_output_stream(own) as stream:
+def _announce(filesystem: fs.FileSystem, marker: str) -> list[str]:
+    """Put a writer's object, delete the objects of dead writers, and return the objects of all other writers."""
+    with filesystem.open_output_stream(marker) as stream:
         stream.write(b"")
-    moments = {info.path: info.mtime_ns for info in list_below(filesystem, own.rpartition("/")[0])}
-    if own not in moments:
-        raise OSError("it does not list what was just put, so nobody can tell whether another writer is at work")
-    stale = [path for path, moment_ns in moments.items() if moment_ns < moments[own] - STALE_SECONDS * 1e9]
+    moments = {info.path: info.mtime_ns for info in list_below(filesystem, marker.rpartition("/")[0])}
+    if marker not in moments:
+        raise OSError("it does not list an object that was just put, so another writer cannot be detected")
+    stale = [path for path, moment_ns in moments.items() if moment_ns < moments[marker] - STALE_SECONDS * 1e9]
     for path in stale:
         with suppress(FileNotFoundError):
             filesystem.delete_file(path)
-    return [path for path in moments if path not in {own, *stale}]
+    return [path for path in moments if path not in {marker, *stale}]

@@ -108,7 +108,7 @@ def remove_command(
     known = {place.number for place in places}
     unknown = [str(number) for number in dict.fromkeys(ids) if number not in known]
     mistakes = [f"{handle} has no sample {', '.join(unknown)}"] if unknown else []
-    authored = [place for place in places if place.standing == "authored" and not place.is_added]
+    authored = [place for place in places if place.state == "authored" and not place.is_added]
     mistakes += [f"Sample {own.number} is in {own.where}, which an author wrote: remove it there" for own in authored]
     if mistakes:
         raise InputError(f"{'. '.join(mistakes)}. {UNDONE}")
@@ -150,7 +150,7 @@ def _show_removed(handle: str, places: "Collection[SampleLocation]", as_json: bo
     runs = Counter(place.stored.run_id for place in places if place.stored and place.is_removable)
     removed = sorted({place.number for place in places if place.is_removable})
     added = sorted({place.number for place in places if place.is_added})
-    before = sorted({place.number for place in places if place.standing == "removed"}.difference(removed))
+    before = sorted({place.number for place in places if place.state == "removed"}.difference(removed))
     if as_json:
         facts = {"handle": handle, "removed": removed, "runs": runs, "added": added}
         print(json.dumps({**facts, "removed_before": before}))

@@ -15,7 +15,7 @@ from engine.review.correct import MAX_CHARACTERS, explain_rejection
 from engine.review.page import render_ended, render_review_page
 from engine.settings import Settings
 from engine.store.layout import PROPOSED
-from engine.store.proposals import Said, keep_decision, read_rows
+from engine.store.proposals import DecisionKind, keep_decision, read_rows
 from engine.store.store import StoredSet, find_set
 from flows.api.errors import ApiError
 from flows.api.refusals import BY_PREFECT, describe_answers
@@ -38,7 +38,7 @@ class DecisionBody(Body):
 
     # The page sends ids as strings.
     sample_id: int = Field(strict=False, ge=0, lt=2**53, description="The sample's id.", examples=[SAMPLE_ID_EXAMPLE])
-    said: Said = Field(
+    said: DecisionKind = Field(
         description="`correct` accepts the sample with another `text`; `undecided` takes an earlier decision back, "
         "a correction too.",
         examples=["refuse"],
@@ -50,7 +50,7 @@ class DecisionAnswer(Answer):
     """A stored decision on a sample."""
 
     sample_id: int = Field(description="The sample's id.", examples=[SAMPLE_ID_EXAMPLE])
-    said: Said = Field(description="The decision that counts now.", examples=["refuse"])
+    said: DecisionKind = Field(description="The decision that counts now.", examples=["refuse"])
 
 
 class ReviewBody(Body):

@@ -1,1 +1,1 @@
-"""The samples of earlier sets, and the hashes by which new texts are compared with them."""
+"""The samples of earlier sets, and their hashes, for the comparison with new texts."""

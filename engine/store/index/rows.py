@@ -1,4 +1,4 @@
-"""Reads the rows of a stored set batch by batch, however many there are."""
+"""Read the rows of a stored set in batches, so that memory does not grow with the set."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -24,10 +24,10 @@ _ATTACHED_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256", "pai
 
 @contextmanager
 def open_rows(stored: StoredSet, read_dictionary: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
-    """Opens the Parquet file of a set's samples; a damaged page is an error.
+    """Open the Parquet file of a set's samples; a damaged page is an error.
 
     Raises:
-        StoreError: the file is gone or cannot be read; inside the block too.
+        StoreError: the file is gone or cannot be read, also inside the block.
     """
     options = {"read_dictionary": list(read_dictionary), "buffer_size": _BUFFER_BYTES}
     with (
@@ -39,7 +39,7 @@ def open_rows(stored: StoredSet, read_dictionary: Sequence[str] = ()) -> Iterato
 
 
 def walk_rows(stored: StoredSet, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
-    """Yields some columns of a set, with the types of ``SAMPLE_SCHEMA``, at most so many rows at a time.
+    """Yield some columns of a set, with the types of ``SAMPLE_SCHEMA``, in tables of at most ``rows`` rows.
 
     Raises:
         StoreError: as ``open_rows``.
@@ -51,7 +51,7 @@ def walk_rows(stored: StoredSet, columns: Sequence[str], rows: int) -> Iterator[
 
 
 def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
-    """The samples of some sets, in order, with their texts and pairs.
+    """Return the samples of some sets, in order, with their texts and pairs.
 
     Raises:
         StoreError: as ``open_rows``.
@@ -61,7 +61,7 @@ def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
 
 
 def read_whole_sets(sets: Sequence[StoredSet], columns: Sequence[str] = SAMPLE_SCHEMA.names) -> pa.Table:
-    """Reads all rows and some columns of some attached sets, in order, into memory.
+    """Return all rows and some columns of some attached sets, in order, as a table in memory.
 
     Raises:
         StoreError: as ``passing_over_detached``.
@@ -74,12 +74,12 @@ def read_whole_sets(sets: Sequence[StoredSet], columns: Sequence[str] = SAMPLE_S
 
 
 def read_matching(stored: StoredSet, name: str, column: str, values: Collection[object]) -> list[dict[str, Any]]:
-    """The rows of one file of a set that have one of some values in a column, none without that file.
+    """Return the rows of a set's file with one of some values in a column; none if the set has no such file.
 
-    A row group is read whole only if it has any.
+    A row group is read whole only if it has such a row.
 
     Raises:
-        StoreError: it cannot be read.
+        StoreError: the file cannot be read.
     """
     if name not in stored.manifest["files"]:
         return []
@@ -99,10 +99,10 @@ def read_matching(stored: StoredSet, name: str, column: str, values: Collection[
 
 @contextmanager
 def passing_over_detached(stored: StoredSet) -> Iterator[None]:
-    """Has a set that was detached after it was listed read as one without rows.
+    """Suppress the read error of a set that was detached after it was listed: it counts as a set without rows.
 
     Raises:
-        StoreError: it is attached, and cannot be read.
+        StoreError: the set is attached and cannot be read.
     """
     try:
         yield

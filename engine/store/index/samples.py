@@ -1,4 +1,4 @@
-"""The samples of a pool as columns; their texts stay where they are stored, and are read by their position."""
+"""The samples of a pool as columns; their texts stay in the store and are read by position."""
 
 import bisect
 import json
@@ -21,23 +21,20 @@ from engine.system.filesystem import open_folder, read_bytes
 from engine.system.parquet import open_parquet
 from engine.text.near_duplicates import HASHES_SCHEMA, HashColumn, make_hash_column
 
-# A file of hashes on this disk, or its content from an object store.
+# The path of a file of hashes on this disk, or the content of a file in an object store.
 _Hashes = str | bytes
 _TEXT = pa.string()
 _WORDS = pa.dictionary(pa.int32(), _TEXT)
 COLUMNS = pa.schema([("trait", _WORDS), ("quality", pa.float64()), ("subject", _WORDS), ("seed_sha256", _WORDS)])
 _READ_ROWS = 10_000
 _FILE_COLUMNS = ["trait", "quality", "scenario", "seed_sha256"]
-# What `Scenario.to_json` writes first; other JSON is parsed.
+# `Scenario.to_json` writes the subject first; other JSON is parsed.
 _SUBJECT_FIRST = r'^\{"subject": "(?P<subject>[^"\\]*)"'
 
 
 @dataclass(frozen=True, eq=False)
 class StoredSamples(Collection[Attached]):
-    """The samples of one pool, in order. Going through them one by one reads all texts.
-
-    ``columns`` has those of ``COLUMNS``.
-    """
+    """The samples of one pool, in order, with the columns ``COLUMNS``. Iteration reads all texts."""
 
     columns: pa.Table
     texts: StoredTexts
@@ -56,17 +53,17 @@ class StoredSamples(Collection[Attached]):
                 yield Attached(row["trait"], texts[number], row["quality"], row["subject"], row["seed_sha256"])
 
     def count_subjects(self, trait: str | None = None) -> Counter[str]:
-        """Counts how often each subject was used, of one trait or of all."""
+        """Count the samples of each subject, for one trait or for all."""
         rows = self.columns if trait is None else self.columns.filter(pc.equal(self.columns["trait"], trait))
         counts = pc.value_counts(rows["subject"].cast(_TEXT))
         return Counter(dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)))
 
     def list_variations(self) -> "StoredSamples":
-        """Lists the samples that are variations of a seed, without their texts."""
+        """Return the samples that are variations of a seed, without their texts."""
         return StoredSamples(self.columns.filter(pc.is_valid(self.columns["seed_sha256"])), NO_TEXTS)
 
     def count_variations(self) -> Counter[tuple[str, float, str]]:
-        """Counts the variations of each seed: by trait, quality and the seed's SHA-256."""
+        """Count the variations of each seed by trait, quality and the seed's SHA-256."""
         rows = self.list_variations().columns
         keys = ["trait", "quality", "seed_sha256"]
         plain = rows.select(keys).cast(pa.schema([("trait", _TEXT), ("quality", pa.float64()), ("seed_sha256", _TEXT)]))
@@ -75,10 +72,10 @@ class StoredSamples(Collection[Attached]):
 
 
 def open_samples(sets: Sequence[StoredSet]) -> StoredSamples:
-    """The samples of some sets, in order, without their texts.
+    """Return the samples of some sets, in order; their texts are read later.
 
     Raises:
-        StoreError: the store cannot be read, or a set's file is missing, was altered, or can no longer be read.
+        StoreError: the store cannot be read, or a set's file is missing, altered or unreadable.
     """
     tables = [_read_columns(stored) for stored in sets]
     table = pa.concat_tables([COLUMNS.empty_table(), *tables]).unify_dictionaries()
@@ -87,7 +84,7 @@ def open_samples(sets: Sequence[StoredSet]) -> StoredSamples:
 
 
 def as_stored(samples: Collection[Attached]) -> StoredSamples:
-    """Returns samples as columns; those in memory are few."""
+    """Return samples as columns; samples in memory are few."""
     if isinstance(samples, StoredSamples):
         return samples
     rows = [
@@ -98,36 +95,36 @@ def as_stored(samples: Collection[Attached]) -> StoredSamples:
 
 
 class _StoreTexts:
-    """The texts of some sets, one after the other; picklable, so that another process can read them too."""
+    """The texts of some sets, in order; picklable, so that another process can read them too."""
 
     def __init__(self, sets: Sequence[StoredSet], counts: Sequence[int]) -> None:
         self._sets = tuple(sets)
         self._ends = list(accumulate(counts))
-        self._found: list[tuple[_Hashes, Numbers | None]] = []
+        self._hashes: list[tuple[_Hashes, Numbers | None]] = []
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
     def walk_hashes(self, column: HashColumn) -> Iterator[pa.Array]:
-        """Yields a column of hashes in parts.
+        """Yield a column of hashes in parts.
 
         Raises:
             StoreError: a set's hashes cannot be read, or do not fit its samples.
         """
         counts = np.diff([0, *self._ends]).tolist()
-        if not self._found:
-            # Each round asks several times, and a model may have thousands of sets.
-            self._found = [_find_hashes(*item) for item in zip(self._sets, counts, strict=True)]
-        for stored, count, (hashes, ids) in zip(self._sets, counts, self._found, strict=True):
+        if not self._hashes:
+            # Each round calls this several times, and a model may have thousands of sets.
+            self._hashes = [_find_hashes(*item) for item in zip(self._sets, counts, strict=True)]
+        for stored, count, (hashes, ids) in zip(self._sets, counts, self._hashes, strict=True):
             with explain_damage(stored):
                 if stored.manifest.get("review", {}).get("corrected"):
-                    # The file has the hashes of the texts as they were proposed.
+                    # The file has the hashes of the proposed texts, before their correction.
                     yield make_hash_column(_read_texts(stored, np.arange(count)), column)
                 else:
                     yield from _walk_hashes(hashes, column, ids)
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
-        """The texts at some positions, which are sorted and unique; of each set only the row groups that have some.
+        """Return the texts at sorted, unique positions; only row groups with such a text are read.
 
         Raises:
             StoreError: a set cannot be read.
@@ -135,9 +132,9 @@ class _StoreTexts:
         texts: dict[int, str] = {}
         for number in sorted({bisect.bisect_right(self._ends, row) for row in rows.tolist()}):
             begins = self._ends[number - 1] if number else 0
-            own = rows[(rows >= begins) & (rows < self._ends[number])]
-            found = _read_texts(self._sets[number], own - begins)
-            texts.update(zip(own.tolist(), found, strict=True))
+            in_set = rows[(rows >= begins) & (rows < self._ends[number])]
+            set_texts = _read_texts(self._sets[number], in_set - begins)
+            texts.update(zip(in_set.tolist(), set_texts, strict=True))
         return texts
 
 
@@ -152,15 +149,16 @@ def _read_columns(stored: StoredSet) -> pa.Table:
 
 
 def _read_subjects(scenarios: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The subjects in a dictionary-encoded column of scenarios; each different scenario is read once."""
+    """Return the subjects of a dictionary-encoded column of scenarios; each distinct scenario is parsed once."""
     chunks = []
     for chunk in scenarios.unify_dictionaries().chunks:
         values = chunk.dictionary
-        found = pc.struct_field(pc.extract_regex(values, _SUBJECT_FIRST), "subject")
-        if found.null_count:
-            rest = [str(json.loads(value).get("subject", "")) for value in values.filter(pc.is_null(found)).to_pylist()]
-            found = pc.replace_with_mask(found, pc.is_null(found), pa.array(rest, pa.string()))
-        subjects = found.dictionary_encode()
+        parsed = pc.struct_field(pc.extract_regex(values, _SUBJECT_FIRST), "subject")
+        if parsed.null_count:
+            others = values.filter(pc.is_null(parsed)).to_pylist()
+            rest = [str(json.loads(value).get("subject", "")) for value in others]
+            parsed = pc.replace_with_mask(parsed, pc.is_null(parsed), pa.array(rest, pa.string()))
+        subjects = parsed.dictionary_encode()
         chunks.append(pa.DictionaryArray.from_arrays(subjects.indices.take(chunk.indices), subjects.dictionary))
     return pa.chunked_array(chunks, COLUMNS.field("subject").type)
 
@@ -171,16 +169,16 @@ def _read_texts(stored: StoredSet, rows: Numbers) -> list[str]:
         begins = 0
         for group in range(parquet.num_row_groups):
             ends = begins + parquet.metadata.row_group(group).num_rows
-            own = rows[(rows >= begins) & (rows < ends)]
-            if own.size:
+            in_group = rows[(rows >= begins) & (rows < ends)]
+            if in_group.size:
                 column = parquet.read_row_group(group, columns=["text"], use_threads=False)["text"]
-                texts += column.take(pa.array(own - begins)).to_pylist()
+                texts += column.take(pa.array(in_group - begins)).to_pylist()
             begins = ends
     return texts
 
 
 def _find_hashes(stored: StoredSet, rows: int) -> tuple[_Hashes, Numbers | None]:
-    """The file of a set's hashes, and the ids of its samples if there are fewer."""
+    """Return the file of a set's hashes, and the ids of its samples if the set has fewer samples than hashes."""
     with explain_damage(stored):
         entry = stored.manifest["files"][HASHES]
         uri = stored.file(HASHES)
@@ -192,21 +190,21 @@ def _find_hashes(stored: StoredSet, rows: int) -> tuple[_Hashes, Numbers | None]
 
 
 def _walk_hashes(hashes: _Hashes, column: HashColumn, ids: Numbers | None) -> Iterator[pa.Array]:
-    """Yields a column of hashes in parts, of the samples with these ids alone if some are given.
+    """Yield a column of hashes in parts; if ``ids`` is given, only the hashes of these samples.
 
     Raises:
-        ValueError: some of these samples have no hashes, or another version of the code made them.
+        ValueError: some of these samples have no hashes, or another version of the code computed them.
     """
-    wanted, found = None if ids is None else pa.array(ids), 0
+    requested, count = None if ids is None else pa.array(ids), 0
     with open_parquet(hashes) as parquet:
         if parquet.schema_arrow.metadata != HASHES_SCHEMA.metadata:
-            raise ValueError("another version of this program made its hashes")
+            raise ValueError("another version of this program computed its hashes")
         for group in range(parquet.num_row_groups):
-            columns = [column] if wanted is None else ["id", column]
+            columns = [column] if requested is None else ["id", column]
             table = parquet.read_row_group(group, columns=columns, use_threads=False)
-            if wanted is not None:
-                table = table.filter(pc.is_in(table["id"], wanted))
-                found += table.num_rows
+            if requested is not None:
+                table = table.filter(pc.is_in(table["id"], requested))
+                count += table.num_rows
             yield from table[column].chunks
-    if ids is not None and found != len(ids):
-        raise ValueError(f"it has hashes of {found} of its {len(ids)} samples")
+    if ids is not None and count != len(ids):
+        raise ValueError(f"it has hashes for {count} of its {len(ids)} samples")

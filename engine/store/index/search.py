@@ -1,4 +1,4 @@
-"""Searches stored texts by their hashes with arrays; only texts of proposed pairs are read, by their position."""
+"""Search stored texts by their hashes with arrays; only the texts of candidate pairs are read, by position."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,26 +23,26 @@ from engine.text.near_duplicates import (
 from engine.text.words import COMMON_RUN, normalise, shingle, word_runs
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
-# Rows that are searched at once: their signatures fit into a processor's cache.
+# Rows per search step: their signatures fit into a processor's cache.
 _BLOCK_ROWS = 8_192
-# Pairs whose signatures are compared at once.
+# Pairs of signatures per comparison step.
 _COMPARED_PAIRS = 65_536
 
 
 class StoredTexts(Protocol):
-    """The texts of a pool: ``walk_hashes`` yields their hashes part by part, ``read`` reads some of them."""
+    """The texts of a pool, with their hashes."""
 
     def __len__(self) -> int: ...
 
     def walk_hashes(self, column: HashColumn) -> Iterator[pa.Array]:
-        """Yields a column of hashes in parts, all rows in order."""
+        """Yield a column of hashes in parts, all rows in order."""
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
-        """Returns the texts at some positions, which are sorted and unique."""
+        """Return the texts at sorted, unique positions."""
 
 
 class MemoryTexts:
-    """Texts in memory, as a few are and those of tests; each column of their hashes is made once."""
+    """Texts in memory, for few texts and for tests; each column of hashes is computed once."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
@@ -52,13 +52,13 @@ class MemoryTexts:
         return len(self._texts)
 
     def walk_hashes(self, column: HashColumn) -> Iterator[pa.Array]:
-        """Yields one part."""
+        """Yield the whole column as one part."""
         if column not in self._columns:
             self._columns[column] = make_hash_column(self._texts, column)
         yield self._columns[column]
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
-        """Returns the texts at some positions."""
+        """Return the texts at some positions."""
         return {row: self._texts[row] for row in rows.tolist()}
 
 
@@ -67,9 +67,9 @@ NO_TEXTS = MemoryTexts(())
 
 @dataclass(frozen=True, slots=True)
 class StoredMatch:
-    """A stored text, by its position ``row``, that is near to the text number ``query`` of those looked for.
+    """A stored text at position ``row`` that matches the text with index ``query`` among the texts searched for.
 
-    ``similarity`` is the Jaccard index, where 1 means the same normal form, or 0 for ``runs`` of words in common.
+    ``similarity`` is the Jaccard index (1: the same normal form); it is 0 for a match by ``runs``, shared word runs.
     """
 
     query: int
@@ -80,7 +80,7 @@ class StoredMatch:
 
 
 def match_stored(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEAR) -> Iterator[StoredMatch]:
-    """Yields every stored text that is near to one of ``texts``, in the order of their positions."""
+    """Yield every stored text that is near one of ``texts``, in order of position."""
     if not texts or not len(stored):
         return
     search = BandSearch(sign(texts), kind)
@@ -95,7 +95,7 @@ def match_stored(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEA
             if query not in forms:
                 forms[query] = normalise(texts[query]), shingle(texts[query])
             form, shingles = forms[query]
-            # Texts of the same shingles in another order are near duplicates, not the same text.
+            # Texts with the same shingles in another order are near duplicates, not the same text.
             nearly = min(jaccard(shingles, shingle(read[row])), 0.999)
             similarity = 1.0 if normalise(read[row]) == form else nearly
             if similarity >= kind.jaccard:
@@ -103,23 +103,23 @@ def match_stored(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEA
 
 
 def find_nearest(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEAR) -> dict[str, Match]:
-    """Finds for each text the stored one that is nearest to it, of equals the first; texts without one are left out."""
-    found: dict[str, Match] = {}
+    """Return the nearest stored text of each text that has one; the first, if several are equally near."""
+    nearest: dict[str, Match] = {}
     for item in match_stored(texts, stored, kind):
         text = texts[item.query]
-        if text not in found or item.similarity > found[text].similarity:
-            found[text] = Match(item.text, item.similarity)
-    return found
+        if text not in nearest or item.similarity > nearest[text].similarity:
+            nearest[text] = Match(item.text, item.similarity)
+    return nearest
 
 
 def share_runs(texts: Sequence[str], stored: StoredTexts) -> Iterator[StoredMatch]:
-    """Yields every stored text that shares a run of words with one of ``texts``, in the order of their positions."""
-    asked = [(value, query) for query, text in enumerate(texts) for value in hash_runs(text)]
-    if not asked or not len(stored):
+    """Yield every stored text that shares a run of words with one of ``texts``, in order of position."""
+    hashes = [(value, query) for query, text in enumerate(texts) for value in hash_runs(text)]
+    if not hashes or not len(stored):
         return
-    values = np.array(sorted({value for value, _ in asked}), np.uint32)
+    values = np.array(sorted({value for value, _ in hashes}), np.uint32)
     owners: dict[int, list[int]] = {}
-    for value, query in asked:
+    for value, query in hashes:
         owners.setdefault(value, []).append(query)
     runs = [word_runs(text, COMMON_RUN) for text in texts]
     for begins, column in _walk(stored, "runs"):
@@ -142,10 +142,10 @@ def share_runs(texts: Sequence[str], stored: StoredTexts) -> Iterator[StoredMatc
 
 
 class BandSearch:
-    """Finds the rows of signatures that share a band with one of the texts looked for, and are alike by estimate.
+    """Search for signatures that share a band with one of the query texts and pass the estimate of similarity.
 
     Args:
-        signatures: those of the texts looked for.
+        signatures: the signatures of the query texts.
     """
 
     def __init__(self, signatures: Signatures, nearness: Nearness) -> None:
@@ -158,15 +158,15 @@ class BandSearch:
         keys = self._make_keys(signatures, owners, bands)
         order = np.argsort(keys, kind="stable")
         self._keys, self._owners = keys[order], owners[order]
-        # A table of what each band begins with rules out most rows, before their bands are looked up whole.
+        # A table of the first 16 bits of each band excludes most rows before their whole bands are looked up.
         self._slots = np.zeros((self._bands, 1 << 16), np.bool_)
         self._slots[np.arange(self._bands), self._read_starts(signatures)] = True
 
     def find(self, signatures: Signatures) -> tuple[Numbers, Numbers]:
-        """Returns pairs of a row of ``signatures`` and the number of a text looked for, sorted and unique."""
+        """Return pairs of a row of ``signatures`` and the index of a query text, sorted and unique."""
         starts = range(0, max(1, len(signatures)), _BLOCK_ROWS)
-        found = [self._find_block(start, signatures[start : start + _BLOCK_ROWS]) for start in starts]
-        return np.concatenate([rows for rows, _ in found]), np.concatenate([queries for _, queries in found])
+        pairs = [self._find_block(start, signatures[start : start + _BLOCK_ROWS]) for start in starts]
+        return np.concatenate([rows for rows, _ in pairs]), np.concatenate([queries for _, queries in pairs])
 
     def _find_block(self, start: int, block: Signatures) -> tuple[Numbers, Numbers]:
         rows, bands = np.nonzero(self._slots[np.arange(self._bands), self._read_starts(block)])
@@ -192,7 +192,7 @@ class BandSearch:
     def _make_keys(
         self, signatures: Signatures, rows: Numbers, bands: Numbers
     ) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-        """A number for each of some bands of some rows: the band's bytes, then which band it is."""
+        """Return a key for each row and band: the number of the band, then the bytes of the band."""
         keys = bands.astype(np.uint64)
         for place in range(self._width):
             keys = (keys << np.uint64(8)) | signatures[rows, bands * self._width + place]

@@ -241,7 +241,7 @@ def _check_model(settings: Settings, handle: str, new_samples: Sequence[NewSampl
 def _find_sample(settings: Settings, handle: str, sample_id: int) -> list[SampleLocation]:
     locations = find_in_model(settings.models_uri, settings.samples_uri, handle, [sample_id])
     details = {"sample_id": sample_id}
-    if authored := [place.where for place in locations if place.standing == "authored" and not place.is_added]:
+    if authored := [place.where for place in locations if place.state == "authored" and not place.is_added]:
         message = f"Sample {sample_id} stands in {authored[0]}, which its author wrote. Take it out there."
         raise ApiError(409, "sample_authored", message, details)
     if not any(place.is_removable for place in locations):

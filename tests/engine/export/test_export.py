@@ -59,7 +59,7 @@ def models(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def samples(tmp_path: Path) -> Path:
-    """Two attached sets of both traits, one of an evaluation pool, and sets that are not handed on."""
+    """Two attached sets of both traits, one of an evaluation pool, and sets that are not exported."""
     store = tmp_path / "samples"
     attach_set(store, "one", 6, ("clarity", "safety"))
     attach_set(store, "two", 4)
@@ -218,13 +218,13 @@ def test_export_is_the_same_bytes_and_replaced_by_force_alone(
     ("given", "said"),
     [
         (("u22a8.tests", "a", "csv"), "No model 'u22a8.tests'"),
-        ((HANDLE, "a", "json"), "'json' is no format. There are: platform, api, csv, jsonl, hub"),
-        ((HANDLE, "a", "csv", "test"), "'test' is no pool. There are: train, eval, all"),
-        ((HANDLE, "a", "api", "eval"), "kept apart from those. Leave --pool out"),
+        ((HANDLE, "a", "json"), "'json' is not a format. There are: platform, api, csv, jsonl, hub"),
+        ((HANDLE, "a", "csv", "test"), "'test' is not a pool. There are: train, eval, all"),
+        ((HANDLE, "a", "api", "eval"), "samples of the pool eval. Leave --pool out"),
         ((HANDLE, "a", "csv", None, "none"), "has no set of run 'none'"),
-        ((HANDLE, "a", "csv", None, "failed"), "is rejected, and only attached samples are handed on"),
-        ((HANDLE, "a", "csv", None, "held"), "Name its pool: --pool eval"),
-        (("u22a8.bare", "a", "csv"), "no attached samples in the pool train, so there is nothing to hand on. `exemp"),
+        ((HANDLE, "a", "csv", None, "failed"), "is rejected, and only attached samples are exported"),
+        ((HANDLE, "a", "csv", None, "held"), "train was requested: use --pool eval"),
+        (("u22a8.bare", "a", "csv"), "no attached samples in the pool train, so there is nothing to export. `exemp"),
         ((HANDLE, "away/a", "csv"), "there is no folder"),
         ((HANDLE, "s3://bucket/a", "csv"), "there is no folder"),
         ((HANDLE, "", "csv"), "is no place for an export"),

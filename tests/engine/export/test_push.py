@@ -104,7 +104,7 @@ def test_what_may_pass_is_waited_for(
 @pytest.mark.parametrize(
     ("fate", "kind", "said"),
     [
-        (refuse(401, "unauthorized"), PlatformError, "EXEMPLARS_PLATFORM_KEY needs a key that is in force"),
+        (refuse(401, "unauthorized"), PlatformError, "EXEMPLARS_PLATFORM_KEY must be a valid key of that platform"),
         (refuse(403, "forbidden"), PlatformError, "of the scope authoring, that owns u22a8"),
         (
             refuse(429, "slow", headers={"Retry-After": "86400"}),
@@ -112,9 +112,9 @@ def test_what_may_pass_is_waited_for(
             "answered 429: No. Push again later if",
         ),
         (refuse(400, "odd", "Two\nlines " + "and more " * 99), PlatformError, "answered 400: Two lines and more and"),
-        (refuse(404, "model_not_found"), UnknownModelError, f"Make {HANDLE} there first"),
+        (refuse(404, "model_not_found"), UnknownModelError, f"Create {HANDLE} there first"),
         (refuse(404, "not_found"), InputError, "Give the address of a platform's API"),
-        (refuse(409, "model_not_draft", "It is ready."), FrozenModelError, "takes no samples: It is ready."),
+        (refuse(409, "model_not_draft", "It is ready."), FrozenModelError, "accepts no samples: It is ready."),
         (Response(status_code=308, headers={"Location": f"http://x.test/{KEY}"}), InputError, "x.test/[redacted]"),
         (Response("<h1>Welcome</h1>", 200), PlatformError, "did not answer with an id"),
         (JSONResponse([]), PlatformError, "did not answer with an id"),
@@ -122,10 +122,10 @@ def test_what_may_pass_is_waited_for(
         (
             refuse(422, "invalid_request", "Sample 1: it is quality 0.", index=1),
             InputError,
-            f"or take it off here ('exemplars remove {HANDLE} {SECOND}')",
+            f"or remove it here ('exemplars remove {HANDLE} {SECOND}')",
         ),
-        (refuse(422, "invalid_request"), InputError, "does not take what was sent: No. Put it right there, and"),
-        (Response("<h1>Request Entity Too Large</h1>", 413), PlatformError, "ask who runs the platform why"),
+        (refuse(422, "invalid_request"), InputError, "refused the request: No. Correct it there, and"),
+        (Response("<h1>Request Entity Too Large</h1>", 413), PlatformError, "ask its operator why"),
     ],
 )
 def test_what_does_not_pass_ends_the_push_with_its_remedy(

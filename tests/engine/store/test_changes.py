@@ -211,7 +211,7 @@ def test_wanted_samples_are_found_where_they_are_or_were(tmp_path: Path) -> None
     [held] = find_in_model(models, str(store), HANDLE, ids["held"][:1], ("train", "eval"))
 
     assert {("removed", "a", gone), ("attached", "a", ids["a"][1]), ("attached", "b", ids["b"][3])} == {
-        (place.standing, place.stored.run_id, place.number) for place in found if place.stored
+        (place.state, place.stored.run_id, place.number) for place in found if place.stored
     }
     assert (3, {"a", "b"}) == (len(found), {stored.run_id for stored in list_touched(found)})
     assert (ids["held"][0], True) == (held.number, held.is_removable)

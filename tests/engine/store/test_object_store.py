@@ -98,7 +98,7 @@ def test_debris_is_named_by_verify_and_cleaned_by_the_next_run_of_its_model(stor
     attach_set(store, "retried", status="rejected")
 
     assert [MANIFEST, REJECTED] == list_files(store, "retried")
-    assert ["a set without a manifest, so debris"] == name_faults(store)
+    assert ["debris: a set without a manifest"] == name_faults(store)
     assert () == collect_garbage(store, "u22a8.other", TOMORROW)
     assert [HASHES, REJECTED, SAMPLES] == list_files(store, "half")
     [said] = collect_garbage(store, HANDLE, TOMORROW)

@@ -53,7 +53,7 @@ def test_what_is_replaced_is_seen_by_nobody_and_detached_by_the_next_run(
 
     assert [["a", "b"], ["c"], ["c"]] == seen
     assert (["attached"] * 2, "b") == ([stored.status for stored in found if stored], detachable.run_id)
-    assert [("detached", before[0].file(SAMPLES))] == [(place.standing, place.where) for place in shown]
+    assert [("detached", before[0].file(SAMPLES))] == [(place.state, place.where) for place in shown]
     assert ([], 4, ()) == (faults, sum(count.values()), newer)
     assert 2 == sum("since run c has replaced it" in line for line in swept)
     assert [["c"], []] == [name_runs(tmp_path), name_faults(tmp_path)]

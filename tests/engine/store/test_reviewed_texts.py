@@ -13,7 +13,7 @@ from engine.domain.samples import Row, make_row
 from engine.review.apply import PersonReview, add_decisions, apply_review
 from engine.run.job import read_pools
 from engine.store.changes import Removal, detach_set, remove_stored
-from engine.store.proposals import Said, attach_proposal, keep_decision, read_decisions, reject_proposal
+from engine.store.proposals import DecisionKind, attach_proposal, keep_decision, read_decisions, reject_proposal
 from engine.store.sample_set import SampleSet
 from engine.store.store import list_sets, write_set
 
@@ -22,7 +22,9 @@ MODEL = make_model(make_trait("clarity"), handle=HANDLE)
 TEXTS = ("Press the button.", "Wait a minute.", "We send you a mail.", "Ring the bell.")
 
 
-def review(store: Path, said: Mapping[int, Said], run_id: str, attach: bool = True, pool: Pool = "train") -> list[Row]:
+def review(
+    store: Path, said: Mapping[int, DecisionKind], run_id: str, attach: bool = True, pool: Pool = "train"
+) -> list[Row]:
     """A set of positive texts that was reviewed, with what was said of some of them, by their numbers; its rows."""
     stamp = replace(make_stamp(run_id), handle=HANDLE)
     rows = [make_row(make_exemplar(text, "positive", n, "clarity"), stamp, None) for n, text in enumerate(TEXTS)]

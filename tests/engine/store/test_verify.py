@@ -80,13 +80,13 @@ STRAY = "not part of a sample store"
 SPOILERS: tuple[tuple[Spoil, str, str], ...] = (
     (alter_bytes(MANIFESTS, lambda text: text[:17]), MANIFESTS, "Unterminated string"),
     (alter_bytes(MANIFESTS, lambda text: text.replace(b'"low"', b'"max"')), MANIFESTS, "altered since it was written"),
-    (remove(MANIFESTS), "run=one", "a set without a manifest, so debris"),
+    (remove(MANIFESTS), "run=one", "debris: a set without a manifest"),
     (declare("failed", handle="u22a8.other"), FAILED + MANIFEST, "is 'u22a8.other', but the folder says 'u22a8.test'"),
     (remove(ONE + SAMPLES), ONE + SAMPLES, "a file that is missing"),
     (alter_bytes(SAMPLES_OF_TWO, lambda content: content + b"\0"), SAMPLES_OF_TWO, "bytes, but the manifest"),
-    (alter_bytes(SAMPLES_OF_TWO, flip_byte), SAMPLES_OF_TWO, "other bytes of the same length"),
-    (add(FAILED + SAMPLES), FAILED + SAMPLES, "a file that the manifest does not name"),
-    (add(ONE + "notes.txt"), ONE + "notes.txt", "a file that the manifest does not name"),
+    (alter_bytes(SAMPLES_OF_TWO, flip_byte), SAMPLES_OF_TWO, "different bytes of the same length"),
+    (add(FAILED + SAMPLES), FAILED + SAMPLES, "a file that is not in the manifest"),
+    (add(ONE + "notes.txt"), ONE + "notes.txt", "a file that is not in the manifest"),
     (add("run=three"), "pool=train/run=three", STRAY),
     (lambda store: (locate(store, "one").parents[1] / "pool=test").mkdir(), f"handle={HANDLE}/pool=test", STRAY),
 )

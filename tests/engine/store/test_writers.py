@@ -59,7 +59,7 @@ def test_writer_that_was_taken_for_dead_attaches_nothing(s3_uri: str, s3: S3) ->
         return let_through(method)
 
     s3.let_through = take_away  # type: ignore[method-assign]
-    with pytest.raises(StoreError, match="another writer was let in"):
+    with pytest.raises(StoreError, match="another writer got the lock"):
         attach_set(s3_uri, "late")
 
     assert () == list_newer(s3_uri, HANDLE, ())

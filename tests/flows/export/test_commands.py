@@ -47,7 +47,7 @@ def test_what_is_wrong_ends_with_two_and_a_place_that_cannot_be_written_with_thr
     with mount_disk(catalogue / "disk", "ro") as disk:
         closed = run_command("export", HANDLE, "--to", f"{disk}/a", "--format", "hub")
 
-    assert (2, True) == (unknown.code, "'xlsx' is no format" in unknown.message)
+    assert (2, True) == (unknown.code, "'xlsx' is not a format" in unknown.message)
     assert (3, True) == (closed.code, "disk/a cannot be written: Read-only file system. Free space" in closed.message)
 
 

@@ -72,7 +72,7 @@ def test_every_text_is_followed_back_to_its_prompt_its_reply_and_its_seeds(
         assert all(PLACES[seed["text"]] == seed["place"] for seed in facts["seeds"])
         assert ("attached", HANDLE, "Clarity") == (facts["standing"], facts["handle"], facts["trait"])
         assert {"positive": "Clear", "negative": "Obscure"}[str(row.pole)] == facts["pole"]
-        assert ["asked for", "set attached"] == [event["what"] for event in facts["events"]]
+        assert ["requested", "set attached"] == [event["what"] for event in facts["events"]]
     assert ("rejected", f"{odd['reason']}: {EXPLANATIONS[odd['reason']]}") == (bad["standing"], bad["why"])
     assert odd["text"] in json.loads(bad["prompt"]["reply"])["text"]
     for said in (kept["text"][0], shown[kept["id"][0]]["prompt"]["messages"][-1][1].splitlines()[0], str(folder)):
@@ -174,7 +174,7 @@ def test_what_became_of_a_text_says_who_did_it(
     assert ("reviewed: correct", me) == (corrected.events[1].what, corrected.events[1].who)
     assert corrected.prompt is not None
     assert (was, BY_PERSON) == (corrected.replaces, corrected.prompt.said)
-    assert f"a person wrote it in a review, in the place of sample {was}; the gate passed its set" == corrected.why
+    assert f"a person wrote it in a review to replace sample {was}; its set passed the gate" == corrected.why
     assert f"a person, in the place of sample {was}, which was made by openai/test" in printed
     assert ("replaced", f", sample {number}") == (replaced.standing, replaced.why[-len(f", sample {number}") :])
     # A proposal is never called attached.
