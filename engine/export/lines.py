@@ -1,4 +1,4 @@
-"""Find a model's attached samples, or those of one run, and write them as CSV or JSON.
+"""Find the attached samples of a model, or of one run, and write them as CSV or JSON.
 
 They become rows with all columns, lines of a ``model.yaml`` source, or bodies of requests.
 """

@@ -68,8 +68,7 @@ class Lineage:
         created_in: the facts ``SET_FACTS`` of its set; empty for an authored sample.
         events: its events and those of its set, in order, including reviewers' decisions.
         prompt: None if no run generated the sample.
-        seeds: the authored and accepted texts that its prompt shows. For a variation the first is the varied text,
-            with an empty text if its source no longer has it.
+        seeds: the authored and accepted texts in its prompt, a varied text first; it is empty if its source lost it.
         replaces: the id of the text that a person replaced with this one; None for other samples.
     """
 

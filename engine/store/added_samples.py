@@ -23,7 +23,7 @@ from engine.store.index.rows import passing_over_detached, read_matching
 from engine.store.store import list_sets
 from engine.system.filesystem import lock_folder, open_folder, replace_file
 
-# Longer than any text that a definition can request: 5,000 words, plus the 50% by which a text may exceed its length.
+# Longer than any text that a definition can request: 5,000 words, plus a tolerance of 50%.
 MAX_TEXT_CHARACTERS = 64 * 1024
 # The ids of a file's samples, ``int64`` of shape ``(samples,)``, and their qualities in the same order.
 _Index = tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.float64]]]
@@ -94,7 +94,7 @@ def choose_new(models_uri: str, samples_uri: str, outline: Outline, samples: Seq
 
 
 def find_authored(models_uri: str, outline: Outline, ids: Collection[int]) -> defaultdict[int, set[float]]:
-    """Return the qualities of the authored and added samples with one of these ids, by id.
+    """Return the qualities of authored and added samples, by id, for some ids.
 
     A sample has several qualities if an author has labelled one text twice.
 

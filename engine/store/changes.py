@@ -193,13 +193,13 @@ def finish_change(folder: str) -> tuple[Mapping[str, Any] | None, str]:
         return manifest, f"{folder}/{SAMPLES}: samples of a set that is {manifest['status']}"
     if detached.type != fs.FileType.NotFound:
         delete_file(f"{folder}/{DETACHED}")
-        return manifest, f"{folder}/{DETACHED}: a copy for a set that was not detached after all"
+        return manifest, f"{folder}/{DETACHED}: a copy from a detach that was not completed"
     if samples.type != fs.FileType.NotFound and samples.size != manifest["files"][SAMPLES]["bytes"]:
         content = read_bytes(f"{folder}/{SAMPLES}")
         # Any other content comes from a person, who should look at it.
         if (left := read_left(content, manifest)) is not None:
             write_whole(f"{folder}/{MANIFEST}", _render_without(manifest, content, left, {}))
-            return read_manifest(folder), f"{folder}: a removal of samples that did not end, which is finished now"
+            return read_manifest(folder), f"{folder}: completed an unfinished removal of samples"
     return manifest, ""
 
 

@@ -21,7 +21,7 @@ from engine.system.filesystem import delete_file, list_below, open_folder, sync,
 
 UNFINISHED = "samples.parquet.part"
 STALE_SECONDS = 24 * 3600.0
-# Prefix of the folder in which a set is built; programs that read whole folders skip it.
+# Prefix of the folder of an unfinished set; programs that read whole folders skip it.
 STAGING = "__staging-"
 
 
@@ -68,7 +68,7 @@ def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int,
 
 
 def delete_set(folder: str) -> None:
-    """Delete the content of a set's folder, the manifest first, so that no reader takes what is left for a set."""
+    """Delete the content of a set's folder, the manifest first, so that no reader sees a partial set."""
     filesystem, path = open_folder(folder)
     if isinstance(filesystem, fs.LocalFileSystem) and not Path(path).is_dir():
         Path(path).unlink(missing_ok=True)

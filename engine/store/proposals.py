@@ -51,12 +51,12 @@ class Decision:
     text: str = ""
 
     def to_entry(self) -> dict[str, Any]:
-        """Return the decision as it is stored in its file and in the manifest."""
+        """Return the entry of the decision in its file and in the manifest."""
         return {name: value for name, value in asdict(self).items() if name != "text" or value}
 
 
 def list_all(samples_uri: str, handle: str, statuses: Sequence[str] = STATUSES) -> list[StoredSet]:
-    """Return all sets of a model with one of these statuses, pool by pool, in order of creation.
+    """Return all sets of a model, filtered by status, pool by pool, oldest first.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
@@ -70,9 +70,7 @@ def read_deadline(stored: StoredSet) -> datetime:
 
 
 def read_refused(sets: Iterable[StoredSet]) -> tuple[str, ...]:
-    """Return the texts of a model that a person refused, sorted.
-
-    A text is refused if it was left out of a proposal, removed later, or corrected into a text that is not near it.
+    """Return the texts that a person left out of a proposal, removed later, or replaced by a text that is not near, sorted.
 
     Args:
         sets: all sets of the model; only the manifest is read for sets without a refused text.
@@ -271,7 +269,7 @@ def _end(
 
 
 def _list_accepted(stored: StoredSet) -> Iterator[tuple[int, Seed]]:
-    """Yield the id and text of each sample that a set's review accepted or marked as the other pole."""
+    """Yield the ids and texts of samples that a person accepted or moved to the opposite pole."""
     review = stored.manifest["review"]
     left_out, moved = set(review["left_out"]), set(review["other_pole"])
     counted = sum_up(read_decisions(stored))

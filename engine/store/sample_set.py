@@ -117,11 +117,11 @@ def read_manifest(folder: str) -> Mapping[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        raise StoreError(f"{uri} cannot be read: {error}. `exemplars verify` says what else is broken") from error
+        raise StoreError(f"{uri} cannot be read: {error}. Run `exemplars verify` to find other faults") from error
 
 
 def seal(fields: Mapping[str, Any]) -> bytes:
-    """Render a JSON object and append, or replace, a last field with the digest of the other fields."""
+    """Render a JSON object with a last field, new or replaced, that has the digest of the rest."""
     rest = {name: value for name, value in fields.items() if name != DIGEST_FIELD}
     return (json.dumps({**rest, DIGEST_FIELD: _digest(rest)}, indent=2, ensure_ascii=False) + "\n").encode()
 

@@ -208,7 +208,7 @@ def list_pools(samples_uri: str) -> list[str]:
 
 
 def list_sets(samples_uri: str, handle: str, pool: Pool, statuses: Collection[str] = ("attached",)) -> list[StoredSet]:
-    """Return the sets of a model in one pool with one of these statuses, in order of creation.
+    """Return the sets of a model in one pool, filtered by status, oldest first.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
@@ -217,7 +217,7 @@ def list_sets(samples_uri: str, handle: str, pool: Pool, statuses: Collection[st
 
 
 def list_in_pool(pool: str, statuses: Collection[str]) -> list[StoredSet]:
-    """Return the sets in a pool's folder with one of these statuses, in order of creation.
+    """Return the sets in a pool's folder, filtered by status, oldest first.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
@@ -314,8 +314,8 @@ def explain_damage(stored: StoredSet, name: str | None = None) -> Iterator[None]
         place = stored.file(stored.rows_name)
         raise StoreError(
             f"The samples of run {stored.run_id}, attached to {stored.handle}, cannot be read: {place}: {why}. They "
-            "were altered or damaged since they were written. Restore the file from a copy, or take the set off "
-            f"the model with `exemplars detach {stored.run_id}`; then start again"
+            "were altered or damaged since they were written. Restore the file from a copy, or detach the set "
+            f"with `exemplars detach {stored.run_id}`; then start again"
         ) from error
 
 

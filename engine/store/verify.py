@@ -50,7 +50,7 @@ class Fault:
 
 @dataclass(slots=True)
 class StoreVerifier:
-    """A check of a store: ``find_faults`` yields its faults; the other fields count what was read so far."""
+    """A check of a store: ``find_faults`` yields its faults; its numbers count the parts read so far."""
 
     samples_uri: str
     models: int = 0

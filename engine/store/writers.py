@@ -1,7 +1,6 @@
 """Lock a model's sets for one writer at a time, on any machine, even for runs of different Prefect servers.
 
-The model's lease separates the runs of one server for their whole duration; this lock separates all writers while they
-write.
+A model's lease separates the runs of one server until they end; this lock separates all writers while they write.
 """
 
 import random
@@ -18,7 +17,7 @@ from engine.system.filesystem import list_below, lock_folder, open_folder
 
 # Folder of the writers' objects in the root of a store; programs that read whole folders skip it.
 WRITERS = "__writers__"
-# A writer holds the lock for some seconds. A dead writer blocks the others for so long, by the store's clock.
+# A writer holds the lock for some seconds. A dead writer blocks other writers for so long, by the store's clock.
 STALE_SECONDS = 60.0
 PAUSE_SECONDS = (0.05, 0.25)
 
@@ -35,8 +34,7 @@ def lock_model(folder: str) -> Iterator[Callable[[], None]]:
         folder: the model's folder in the store, or a folder below it.
 
     Yields:
-        ``confirm``, which the writer calls before its decisive step. It raises an ``OSError`` if the writer took so
-            long that another writer got the lock.
+        ``confirm``, to call before the decisive step: raises ``OSError`` if the lock expired and another writer got it.
 
     Raises:
         OSError, pa.ArrowException: the store cannot be read or written.
@@ -56,7 +54,7 @@ def lock_model(folder: str) -> Iterator[Callable[[], None]]:
 
     try:
         while others := _announce(filesystem, marker):
-            # The waiting writer with the first name keeps its object; the others delete theirs.
+            # Only the waiting writer with the first name keeps its object.
             if min(others) < marker:
                 filesystem.delete_file(marker)
             time.sleep(random.uniform(*PAUSE_SECONDS))

@@ -171,7 +171,7 @@ def test_removal_whose_manifest_never_came_is_no_damage_and_is_finished_by_whoev
     assert 5 == len(pools.attached)
     if finish == "sweep":
         [said] = collect_garbage(str(store), HANDLE, TOMORROW)
-        assert "a removal of samples that did not end, which is finished now" in said
+        assert "completed an unfinished removal of samples" in said
     else:
         remove_stored(before, Removal((other,), NOW))
     stored = find(store, "a")
