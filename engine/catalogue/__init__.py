@@ -1,1 +1,1 @@
-"""All models at a glance: how many samples each has, what came of its last run, and what needs a person."""
+"""An overview of all models: their samples, the result of their last run, and the findings that need a person."""

@@ -1,4 +1,4 @@
-"""What is known of one model, and what of it needs a person, most pressing first, with the commands that mend it."""
+"""The condition of one model, and its findings that need a person, the most urgent first, with commands to fix them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from engine.llm.client.prices import add_costs
 from engine.text.formatting import count_noun, join_words, shorten
 
 Kind = Literal["broken", "failed", "waits", "hardly apart", "one thing", "lacking", "unbalanced", "older", "empty"]
-# What a kind of finding is called; the most pressing first.
+# Names of the kinds of findings, the most urgent first.
 KINDS: Mapping[Kind, str] = {
     "broken": "cannot be read",
     "failed": "last run failed",
     "waits": "waits for your decision",
-    "hardly apart": "poles hardly told apart",
-    "one thing": "two traits say one thing",
+    "hardly apart": "poles hardly separated",
+    "one thing": "two traits measure the same",
     "lacking": "a pole has no samples",
     "unbalanced": "unbalanced poles",
     "older": "older definition",
     "empty": "no samples yet",
 }
-# As in the gate's suite ``whole``.
+# Minimum share of each pole, as in the gate's suite ``whole``.
 MIN_POLE_SHARE = 0.4
 MAX_MESSAGES = 300
 
-# How many samples of one trait there are at each pole.
+# Number of samples of one trait by pole.
 Counts = Mapping[Pole, int]
 
 
@@ -35,8 +35,9 @@ Counts = Mapping[Pole, int]
 class TraitCondition:
     """One trait of a model, with the labels of its poles.
 
-    ``auc`` is how well the poles of the last attached set with enough texts are told apart, by its verdict; else None.
-    ``inseparable`` is that verdict's warning where it is hardly or not at all.
+    Args:
+        auc: how well the last attached set with enough texts separates the poles, from its verdict; None without one.
+        inseparable: the warning of that verdict if the poles are hardly or not separated; else empty.
     """
 
     key: str
@@ -53,13 +54,14 @@ class PastRun:
     """A run that left a set.
 
     Args:
-        status: that of its set: ``attached``, ``proposed``, ``rejected``, ``detached``, or ``turned down`` for one that
-            was proposed and not attached.
-        created_at: when it was due, as the manifest has it.
-        said: why nothing was attached, in a sentence or two; else empty.
-        written_at: when its set was; ``attached_at`` is None where it is not attached.
-        samples: how many its set has now.
-        cost_usd: None where it is not known.
+        status: the set's status, ``attached``, ``proposed``, ``rejected`` or ``detached``; ``turned down`` if a person
+            rejected the proposed set.
+        created_at: the due time of the run, from the manifest.
+        message: why nothing was attached, in one or two sentences; else empty.
+        written_at: when the set was written.
+        attached_at: None if the set is not attached.
+        samples: the present number of samples in the set.
+        cost_usd: None if the cost is unknown.
     """
 
     run_id: str
@@ -67,7 +69,7 @@ class PastRun:
     created_at: str
     synth_type: str
     effort: str | None
-    said: str
+    message: str
     written_at: datetime
     attached_at: datetime | None
     samples: int
@@ -76,26 +78,26 @@ class PastRun:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that needs a person: what, in a sentence or two, and what to type, a line each; perhaps nothing."""
+    """A problem that needs a person: a message of one or two sentences, and the commands to type, if any."""
 
     kind: Kind
-    said: str
+    message: str
     commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCondition:
-    """All that is known of one model.
+    """The condition of one model.
 
     Args:
-        state: that of its lifecycle file; ``unknown`` where that cannot be read or there is no such model.
-        alike: the pairs of traits whose axes point the same way or against each other, with their cosine.
-        proposed: the runs whose sets wait for a person.
-        sets: how many attached sets there are, but for those set aside for evaluation.
-        set_aside: how many samples those have.
-        older_samples: how many attached samples were made for an older definition.
-        runs: all that left a set.
-        faults: what cannot be read.
+        state: the state in the lifecycle file; ``unknown`` if the file cannot be read or the model does not exist.
+        alike: pairs of traits with axes in the same or opposite direction, and the cosine of the axes.
+        proposed: runs with a proposed set that waits for a person.
+        sets: number of attached sets, except the sets that are set aside for evaluation.
+        set_aside: number of samples in the sets for evaluation.
+        older_samples: number of attached samples that were generated for an older definition.
+        runs: all runs that left a set.
+        faults: files and sets that cannot be read.
     """
 
     handle: str
@@ -111,71 +113,71 @@ class ModelCondition:
 
     @property
     def last(self) -> PastRun | None:
-        """The run that left the newest set."""
+        """Return the run that left the newest set."""
         return max(self.runs, key=lambda run: run.created_at, default=None)
 
     @property
     def cost_usd(self) -> float | None:
-        """What all its runs cost that left a set; None where no price is known."""
+        """Return the cost of all runs that left a set; None if no price is known."""
         return add_costs(*(run.cost_usd for run in self.runs))
 
     @property
     def findings(self) -> list[Finding]:
-        """What needs a person, most pressing first. Nothing is to be typed where a trained model is frozen."""
-        return sorted(_find(self), key=lambda finding: list(KINDS).index(finding.kind))
+        """Return the findings, the most urgent first. A frozen model's have no commands that it refuses."""
+        return sorted(_list_findings(self), key=lambda finding: list(KINDS).index(finding.kind))
 
     @property
     def needs_person(self) -> bool:
-        """Whether something is wrong, or waits. Nothing is where no run has attached anything yet."""
+        """Return whether a finding needs a person. A model that no run has attached samples to does not."""
         return any(finding.kind != "empty" for finding in self.findings)
 
 
-def _find(model: ModelCondition) -> Iterator[Finding]:
+def _list_findings(model: ModelCondition) -> Iterator[Finding]:
     yield from model.faults
-    again = f"exemplars synthesize {model.handle}"
+    command = f"exemplars synthesize {model.handle}"
     last = model.last
     if last is not None and last.status == "rejected":
-        why = f": {shorten(' '.join(last.said.split()), MAX_MESSAGES)}" if last.said else ""
+        why = f": {shorten(' '.join(last.message.split()), MAX_MESSAGES)}" if last.message else ""
         effort = f" --effort {last.effort}" if last.effort else ""
-        typed = f"{again} --synth-type {last.synth_type}{effort}"
-        said = f"Run {last.run_id} attached nothing{why}"
-        yield Finding("failed", said, (typed,) if last.synth_type == "enrich" else _for_draft(model, typed))
+        retry = f"{command} --synth-type {last.synth_type}{effort}"
+        message = f"Run {last.run_id} attached nothing{why}"
+        yield Finding("failed", message, (retry,) if last.synth_type == "enrich" else _for_draft(model, retry))
     for run in model.proposed:
-        said = f"Read the report of run {run}, then attach its set or reject it"
-        yield Finding("waits", said, (f"exemplars review {run} --attach", f"exemplars review {run} --reject"))
+        message = f"Read the report of run {run}, then attach its set or reject it"
+        yield Finding("waits", message, (f"exemplars review {run} --attach", f"exemplars review {run} --reject"))
     for trait in model.traits:
         if trait.inseparable:
-            said = f"{trait.name}, in the last set: {trait.inseparable.partition(': ')[2]}"
-            yield Finding("hardly apart", said, _for_draft(model, again))
+            message = f"{trait.name}, in the last set: {trait.inseparable.partition(': ')[2]}"
+            yield Finding("hardly apart", message, _for_draft(model, command))
     for one, other, cosine in model.alike:
-        turned = ", one turned round" if cosine < 0 else ""
-        said = (
-            f"{one} and {other}: their axes have a cosine of {cosine:.2f}{turned}. Take one of them out of model.yaml, "
-            "or add seeds that are at one pole of the one and the other pole of the other"
+        direction = ", in opposite directions" if cosine < 0 else ""
+        message = (
+            f"{one} and {other}: their axes have a cosine of {cosine:.2f}{direction}. Remove one from model.yaml, "
+            "or add seeds with different poles for the two traits"
         )
-        yield Finding("one thing", said, _for_draft(model, again))
-    yield from _find_in_counts(model, again)
+        yield Finding("one thing", message, _for_draft(model, command))
+    yield from _list_count_findings(model, command)
 
 
-def _find_in_counts(model: ModelCondition, again: str) -> Iterator[Finding]:
+def _list_count_findings(model: ModelCondition, command: str) -> Iterator[Finding]:
     if not any(any(trait.attached.values()) for trait in model.traits):
         if model.traits and not model.proposed and not model.faults:
-            yield Finding("empty", "No run of it has attached any", _for_draft(model, again))
+            yield Finding("empty", "No run has attached samples", _for_draft(model, command))
         return
-    if model.older_samples and (typed := _for_draft(model, f"{again} --refresh")):
-        said = f"{count_noun(model.older_samples, 'sample')} of it were made for an older definition"
-        yield Finding("older", said, typed)
-    fill = _for_draft(model, f"{again} --only-lacking")
+    if model.older_samples and (refresh := _for_draft(model, f"{command} --refresh")):
+        message = f"{count_noun(model.older_samples, 'sample')} were generated for an older definition"
+        yield Finding("older", message, refresh)
+    fill = _for_draft(model, f"{command} --only-lacking")
     for trait in model.traits:
-        none = [trait.labels[pole] for pole in POLES if not trait.attached[pole]]
-        both = {pole: trait.authored[pole] + trait.attached[pole] for pole in POLES}
-        if none:
-            yield Finding("lacking", f"{trait.name}: none is {join_words(none)}", fill)
-        elif _is_unbalanced(both):
-            counts = " and ".join(f"{both[pole]:,} {trait.labels[pole]}" for pole in POLES)
-            # What is unbalanced by its authored samples is outweighed by more of both poles.
-            typed = fill if _is_unbalanced(trait.attached) else _for_draft(model, again)
-            yield Finding("unbalanced", f"{trait.name}: {counts}", typed)
+        empty = [trait.labels[pole] for pole in POLES if not trait.attached[pole]]
+        totals = {pole: trait.authored[pole] + trait.attached[pole] for pole in POLES}
+        if empty:
+            yield Finding("lacking", f"{trait.name}: no sample is {join_words(empty)}", fill)
+        elif _is_unbalanced(totals):
+            counts = " and ".join(f"{totals[pole]:,} {trait.labels[pole]}" for pole in POLES)
+            # If only the authored samples are unbalanced, more samples of both poles outweigh them.
+            commands = fill if _is_unbalanced(trait.attached) else _for_draft(model, command)
+            yield Finding("unbalanced", f"{trait.name}: {counts}", commands)
 
 
 def _is_unbalanced(counts: Counts) -> bool:
@@ -183,5 +185,5 @@ def _is_unbalanced(counts: Counts) -> bool:
 
 
 def _for_draft(model: ModelCondition, *commands: str) -> tuple[str, ...]:
-    """The commands, or none for a model whose samples are frozen, which refuses them."""
+    """Return the commands, or none for a model with frozen samples, which refuses them."""
     return commands if model.state in (*DRAFTS, "unknown") else ()

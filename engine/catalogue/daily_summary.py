@@ -1,4 +1,4 @@
-"""The message of a morning: what the last day made, what it cost, and what needs a person, also when all is well."""
+"""The daily summary: new samples, their cost, and models that need a person. It is sent even if nothing is wrong."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from engine.llm.client.prices import add_costs
 from engine.text.formatting import count_noun, format_cost, name_some, shorten
 
 DAY = timedelta(days=1)
-# In the text, which a chat program shows; the other fields have all of them.
-MOST_NAMED, MOST_CHARS = 5, 200
+# Limits of the text, which a chat program shows; the other fields are complete.
+MAX_NAMED, MAX_CHARS = 5, 200
 
 
 @dataclass(frozen=True, slots=True)
 class TroubledRun:
-    """A flow run of the last day that did not come to its end: its name, its state in a word or two, and why."""
+    """A flow run of the last day that did not complete: its name, its state in one or two words, and the reason."""
 
     run_id: str
     name: str
     state: str
-    said: str = ""
+    message: str = ""
 
 
 def describe_day(models: Sequence[ModelCondition], troubled: Sequence[TroubledRun], now: datetime) -> dict[str, Any]:
-    """The facts of the day before ``now``, and ``text``, which says them in sentences."""
+    """Return the numbers of the 24 hours before ``now``, and ``text``, the same in sentences."""
     runs = [run for model in models for run in model.runs]
     attached = [run for run in runs if run.attached_at and now - DAY < run.attached_at <= now]
     needing = [model for model in models if model.needs_person]
@@ -38,34 +38,34 @@ def describe_day(models: Sequence[ModelCondition], troubled: Sequence[TroubledRu
         "cost_usd": cost_usd,
         "models": len(models),
         "troubled": [
-            {"run_id": run.run_id, "run": run.name, "state": run.state, "message": run.said} for run in troubled
+            {"run_id": run.run_id, "run": run.name, "state": run.state, "message": run.message} for run in troubled
         ],
         "need_person": [{"handle": model.handle, "found": _name_findings(model)} for model in needing],
     }
-    made = f"{count_noun(samples, 'sample')} in {count_noun(len(attached), 'set')}" if attached else "nothing"
-    said = [
-        f"Exemplars, {now:%d %B}: {made} attached in the last 24 hours"
+    attached_text = f"{count_noun(samples, 'sample')} in {count_noun(len(attached), 'set')}" if attached else "nothing"
+    sentences = [
+        f"Exemplars, {now:%d %B}: {attached_text} attached in the last 24 hours"
         + ("" if cost_usd is None else f"; the runs that left a set cost {format_cost(cost_usd)}"),
-        _list("run", "did not come to its end", "did not come to their end", [_name_run(run) for run in troubled])
-        or "Every run came to its end",
+        _list("run", "did not complete", "did not complete", [_name_run(run) for run in troubled])
+        or "Every run completed",
         _list("model", "needs a person", "need a person", _group(needing), len(needing)) or "No model needs a person",
     ]
-    return {"text": f"{'. '.join(said)}.", **facts}
+    return {"text": f"{'. '.join(sentences)}.", **facts}
 
 
 def _group(needing: Sequence[ModelCondition]) -> list[str]:
-    """What is found, each once, with the models where it is: “cannot be read (a, b, c and 28 more)”."""
+    """Return each kind of finding with its models, such as “cannot be read (a, b, c and 28 more)”."""
     handles: dict[str, list[str]] = {}
     for model in needing:
         handles.setdefault(_name_findings(model), []).append(model.handle)
-    return [f"{found} ({name_some(those)})" for found, those in handles.items()]
+    return [f"{findings} ({name_some(names)})" for findings, names in handles.items()]
 
 
 def _list(noun: str, one: str, many: str, names: Sequence[str], number: int | None = None) -> str:
     number = number or len(names)
-    more = f"; and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    said = f"{count_noun(number, noun)} {one if number == 1 else many}: {'; '.join(names[:MOST_NAMED])}{more}"
-    return said if names else ""
+    more = f"; and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
+    text = f"{count_noun(number, noun)} {one if number == 1 else many}: {'; '.join(names[:MAX_NAMED])}{more}"
+    return text if names else ""
 
 
 def _name_findings(model: ModelCondition) -> str:
@@ -73,5 +73,5 @@ def _name_findings(model: ModelCondition) -> str:
 
 
 def _name_run(run: TroubledRun) -> str:
-    said = shorten(" ".join(run.said.split()), MOST_CHARS).rstrip(".")
-    return f"{run.name} is {run.state}" + (f" ({said})" if said else "")
+    message = shorten(" ".join(run.message.split()), MAX_CHARS).rstrip(".")
+    return f"{run.name} is {run.state}" + (f" ({message})" if message else "")

@@ -1,4 +1,4 @@
-"""Examines models by their definitions, manifests and verdicts. What cannot be read is a finding of its model."""
+"""Examine models by their definitions, manifests and verdicts. A file that cannot be read becomes a finding."""
 
 import itertools
 import math
@@ -24,21 +24,21 @@ from engine.system.filesystem import list_folders
 from engine.text.embedding import SentenceEncoder, Vectors
 from engine.text.language import decide_language
 
-# From this cosine on, 37° and less, two thirds of what one axis measures (the square) are what the other does. Traits
-# of one model that were written to be two had .13 to .61.
-ONE_THING = 0.8
+# From this cosine (an angle of 37° or less), two axes share two thirds (its square) of what they measure. Traits of one
+# model that were written to differ had .13 to .61.
+SAME_AXIS = 0.8
 VERIFY = "exemplars verify"
-# Sets that are named one by one.
-MOST_SETS = 5
+# Maximum number of sets that a finding names.
+MAX_SETS = 5
 
 Verdicts = Mapping[str, Mapping[str, Any]]
 
 
 def list_all_handles(models_uri: str, samples_uri: str) -> list[str]:
-    """The handles of the catalogue, and those of which only the store has sets, sorted.
+    """Return the handles of the catalogue, and the handles that only the store has sets of, sorted.
 
     Raises:
-        StoreError: one of the two cannot be listed.
+        StoreError: the catalogue or the store cannot be listed.
     """
     with translate_errors(samples_uri, UNREADABLE):
         stored = [name.removeprefix("handle=") for name in list_folders(samples_uri) if "handle=" in name]
@@ -46,18 +46,18 @@ def list_all_handles(models_uri: str, samples_uri: str) -> list[str]:
 
 
 def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondition:
-    """Examines one model; what is wrong with it becomes a finding, and raises nothing that was foreseen."""
+    """Examine one model. Its mistakes and damaged files become findings and raise no error."""
     faults: list[Finding] = []
     sets: list[StoredSet] = []
-    with _noting(faults, VERIFY):
+    with _collect_faults(faults, VERIFY):
         sets = list_all(samples_uri, handle)
     attached = [item for item in sets if item.status == "attached"]
     train = [item for item in attached if item.manifest["pool"] == "train"]
     verdicts = {item.run_id: _read_verdict(item) for item in sets}
     model, state = _load(models_uri, handle, [item.run_id for item in attached], faults)
     for item in filter(is_altered, attached):
-        said = f"The samples of run {item.run_id} were altered since they were written"
-        faults.append(Finding("broken", said, (VERIFY, f"exemplars detach {item.run_id}")))
+        message = f"The samples of run {item.run_id} were altered since they were written"
+        faults.append(Finding("broken", message, (VERIFY, f"exemplars detach {item.run_id}")))
     return ModelCondition(
         handle=handle,
         state=state,
@@ -73,8 +73,8 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
 
 
 @contextmanager
-def _noting(faults: list[Finding], *commands: str) -> Iterator[None]:
-    """Notes what cannot be read, with the commands that say more or mend it."""
+def _collect_faults(faults: list[Finding], *commands: str) -> Iterator[None]:
+    """Add an error to ``faults``, with commands that explain or fix it."""
     try:
         yield
     except (InputError, StoreError) as error:
@@ -88,15 +88,15 @@ def _read_verdict(stored: StoredSet) -> Mapping[str, Any]:
 
 
 def _load(models_uri: str, handle: str, runs: Sequence[str], faults: list[Finding]) -> tuple[Model | None, str]:
-    """Loads a model and its state; without a model, a fault says why. ``runs`` are those of its attached sets."""
+    """Load a model and its state. If there is no model, add a fault. ``runs`` are the runs of its attached sets."""
     state, plan = "unknown", f"exemplars plan {handle}"
-    with _noting(faults, plan):
+    with _collect_faults(faults, plan):
         if not has_model(models_uri, handle):
-            said = "The store has sets of it, and the catalogue no such model. Bring its folder back, or take them off"
-            detach = tuple(f"exemplars detach {run}" for run in runs[:MOST_SETS])
-            faults += [Finding("broken", said, detach)] if runs else []
+            message = "The store has sets of a model that the catalogue lacks. Restore its folder, or detach the sets"
+            detach = tuple(f"exemplars detach {run}" for run in runs[:MAX_SETS])
+            faults += [Finding("broken", message, detach)] if runs else []
             return None, state
-        with _noting(faults, plan):
+        with _collect_faults(faults, plan):
             state = read_lifecycle(models_uri, handle).state
         try:
             return load_model(models_uri, handle), state
@@ -125,10 +125,10 @@ def _list_traits(model: Model, train: Sequence[StoredSet], verdicts: Verdicts) -
 
 
 def _list_alike(model: Model) -> Iterator[tuple[str, str, float]]:
-    """The names of traits whose axes, fit to their seeds, say one thing, and the cosine as of very many seeds.
+    """Yield the names of two traits with axes, fit to their seeds, that measure the same, and the axes' cosine.
 
-    What pairs of seeds have in common is taken without those of a seed with itself, which few seeds have many of (the
-    unbiased estimate of MMD² with a linear kernel: Gretton et al. 2012, lemma 6).
+    The cosine estimates that of very many seeds: it leaves out the product of each seed with itself, which weighs much
+    if there are few seeds (the unbiased estimate of MMD² with a linear kernel: Gretton et al. 2012, lemma 6).
     """
     if len(model.traits) < 2 or not decide_language(model).encoder_supports_language:
         return
@@ -139,22 +139,22 @@ def _list_alike(model: Model) -> Iterator[tuple[str, str, float]]:
         for trait in model.traits
         if axes[trait.key].basis == "seeds" and (axes[trait.key].auc or 0.0) >= MIN_AUC
     }
-    for (one, near), (other, beside) in itertools.combinations(sides.items(), 2):
-        squares = [_square_apart(above, below) for above, below in (near, beside)]
+    for (one, poles), (other, other_poles) in itertools.combinations(sides.items(), 2):
+        squares = [_squared_distance(positive, negative) for positive, negative in (poles, other_poles)]
         if min(squares) > 0:
-            apart = [above.mean(axis=0) - below.mean(axis=0) for above, below in (near, beside)]
-            cosine = max(-1.0, min(1.0, float(apart[0] @ apart[1]) / math.sqrt(math.prod(squares))))
-            if abs(cosine) >= ONE_THING:
+            directions = [positive.mean(axis=0) - negative.mean(axis=0) for positive, negative in (poles, other_poles)]
+            cosine = max(-1.0, min(1.0, float(directions[0] @ directions[1]) / math.sqrt(math.prod(squares))))
+            if abs(cosine) >= SAME_AXIS:
                 yield model.trait(one).name, model.trait(other).name, round(cosine, 2)
 
 
-def _square_apart(above: Vectors, below: Vectors) -> float:
-    """The square of how far the means of two groups lie apart, without chance."""
-    own = 0.0
-    for group in (above, below):
+def _squared_distance(positive: Vectors, negative: Vectors) -> float:
+    """Return the unbiased estimate of the squared distance between the means of two groups."""
+    within = 0.0
+    for group in (positive, negative):
         total = group.sum(axis=0)
-        own += (float(total @ total) - len(group)) / (len(group) * (len(group) - 1))
-    return own - 2 * float(above.mean(axis=0) @ below.mean(axis=0))
+        within += (float(total @ total) - len(group)) / (len(group) * (len(group) - 1))
+    return within - 2 * float(positive.mean(axis=0) @ negative.mean(axis=0))
 
 
 def _describe_run(stored: StoredSet, verdict: Mapping[str, Any]) -> PastRun:
@@ -168,7 +168,7 @@ def _describe_run(stored: StoredSet, verdict: Mapping[str, Any]) -> PastRun:
         created_at=str(manifest.get("created_at", "")),
         synth_type=str(manifest.get("synth_type", "")),
         effort=manifest.get("effort"),
-        said=str(turned_down.get("why", "")) if turned_down else str(failed[0]),
+        message=str(turned_down.get("why", "")) if turned_down else str(failed[0]),
         written_at=written,
         attached_at=attached if stored.status == "attached" else None,
         samples=count_stored([stored]),

@@ -1,4 +1,4 @@
-"""Words the catalogue's health: a headline, one table of all models as markdown, and the same facts as JSON."""
+"""Describe the condition of all models: a headline, one table as markdown, and the same data as JSON."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from engine.catalogue.condition import KINDS, ModelCondition, PastRun
+from engine.catalogue.condition import KINDS, Finding, ModelCondition, PastRun
 from engine.catalogue.examine import examine_model, list_all_handles
 from engine.llm.client.prices import add_costs
 from engine.report.run_page import escape
@@ -14,37 +14,37 @@ from engine.settings import Settings
 from engine.text.formatting import count_noun, format_cost
 
 NOTHING = "–"
-# More rows are slow to draw and nobody reads them. What needs a person comes first, so that none of it is missed.
+# More rows are slow to draw and nobody reads them. Models that need a person come first, so none of them is missed.
 MAX_ROWS = 300
-HEAD = ("model", "state", "found", "samples", "told apart", "last run", "cost")
-# What the JSON has of the last run.
+HEAD = ("model", "state", "findings", "samples", "AUC", "last run", "cost")
+# JSON keys of the last run.
 LAST_FIELDS = ("run_id", "status", "created_at", "synth_type", "effort", "said")
 COSTS_HEAD = ("month (UTC)", "namespace", "runs that left a set", "cost")
 
 
 def survey_catalogue(settings: Settings, count: Callable[[int], None] = lambda _: None) -> list[ModelCondition]:
-    """Surveys all models of the catalogue, and those that only the store knows, those first that need a person most.
+    """Examine all models of the catalogue and of the store; the most urgent findings come first.
 
     Args:
-        count: told how many there are before they are read.
+        count: receives the number of models before they are read.
 
     Raises:
         StoreError: the catalogue or the store cannot be listed.
     """
-    places = settings.models_uri, settings.samples_uri
-    handles = list_all_handles(*places)
+    uris = settings.models_uri, settings.samples_uri
+    handles = list_all_handles(*uris)
     count(len(handles))
-    return sorted((examine_model(*places, handle) for handle in handles), key=rank_model)
+    return sorted((examine_model(*uris, handle) for handle in handles), key=rank_model)
 
 
 def rank_model(model: ModelCondition) -> tuple[int, str]:
-    """What models are sorted by: the most pressing first, then by handle."""
+    """Return the sort key of a model: its most urgent finding, then its handle."""
     findings = model.findings
     return list(KINDS).index(findings[0].kind) if findings else len(KINDS), model.handle
 
 
 def list_cells(model: ModelCondition) -> list[str]:
-    """The cells of the model's row, in the order of ``HEAD``."""
+    """Return the cells of a model's row, in the order of ``HEAD``."""
     aucs = [f"{trait.auc:.2f}" for trait in model.traits if trait.auc is not None]
     last = model.last
     outcome = f"{last.status}, " if last and last.status != "attached" else ""
@@ -60,12 +60,12 @@ def list_cells(model: ModelCondition) -> list[str]:
 
 
 def count_needing(models: Iterable[ModelCondition]) -> int:
-    """How many models need a person."""
+    """Return the number of models that need a person."""
     return sum(model.needs_person for model in models)
 
 
 def describe_survey(models: Sequence[ModelCondition]) -> tuple[str, str]:
-    """Describes a survey in a headline and a sentence: how many models need a person, and how much there is."""
+    """Return a headline with the number of models that need a person, and a sentence with sample counts and cost."""
     needing = count_needing(models)
     if not models:
         return "There are no models", "The catalogue is empty, and so is the store."
@@ -76,14 +76,14 @@ def describe_survey(models: Sequence[ModelCondition]) -> tuple[str, str]:
     sets = count_noun(sum(model.sets for model in models), "attached set")
     held_out = sum(model.set_aside for model in models)
     aside = f", {held_out:,} set aside for evaluation" if held_out else ""
-    said = f"{count_noun(attached, 'synthesized sample')} in {sets}{aside}, {authored:,} authored"
+    counts = f"{count_noun(attached, 'synthesized sample')} in {sets}{aside}, {authored:,} authored"
     spent = add_costs(*(model.cost_usd for model in models))
     cost = f"; {format_cost(spent)} spent" if spent else ""
-    return f"{number} {'need' if needing > 1 else 'needs'} a person", f"{said}{cost}."
+    return f"{number} {'need' if needing > 1 else 'needs'} a person", f"{counts}{cost}."
 
 
 def sum_costs(models: Iterable[ModelCondition]) -> list[dict[str, Any]]:
-    """What was spent by month and namespace, the newest month first; runs without a known price count as runs."""
+    """Return the cost by month and namespace, the newest month first; ``runs`` includes runs without a known price."""
     spent: dict[tuple[str, str], list[PastRun]] = {}
     for model in models:
         for run in model.runs:
@@ -101,22 +101,22 @@ def sum_costs(models: Iterable[ModelCondition]) -> list[dict[str, Any]]:
 
 
 def list_cost_cells(models: Iterable[ModelCondition]) -> list[list[str]]:
-    """The rows of a table of ``sum_costs``, in the order of ``COSTS_HEAD``; none where nothing has cost anything."""
+    """Return the table rows of ``sum_costs``, in the order of ``COSTS_HEAD``; none if there was no cost."""
     sums = sum_costs(models)
-    rows = [[one["month"], one["namespace"], f"{one['runs']:,}", format_cost(one["usd"])] for one in sums]
-    return rows if any(one["usd"] for one in sums) else []
+    rows = [[row["month"], row["namespace"], f"{row['runs']:,}", format_cost(row["usd"])] for row in sums]
+    return rows if any(row["usd"] for row in sums) else []
 
 
 def write_page(models: Sequence[ModelCondition]) -> str:
-    """Writes the markdown: the headline, one table of all models, and below it what to type."""
+    """Return the markdown page: the headline, one table of all models, the findings with commands, and the costs."""
     headline, sentence = map(escape, describe_survey(models))
     shown = models[:MAX_ROWS]
     table = _write_table(HEAD, "|---|---|---|--:|---|---|--:|", map(list_cells, shown))
     if len(models) > MAX_ROWS:
         table += f"\n\nAnd {count_noun(len(models) - MAX_ROWS, 'more model')}: `exemplars catalogue --json`."
     costs = _write_table(COSTS_HEAD, "|---|---|--:|--:|", list_cost_cells(models))
-    typed = [_write_findings(item) for item in shown if item.needs_person]
-    return "\n\n".join(filter(None, [f"# {headline}\n\n**{sentence}**", table, *typed, costs]))
+    findings = [_write_findings(item) for item in shown if item.needs_person]
+    return "\n\n".join(filter(None, [f"# {headline}\n\n**{sentence}**", table, *findings, costs]))
 
 
 def _write_table(head: Sequence[str], rule: str, rows: Iterable[Sequence[str]]) -> str:
@@ -125,16 +125,16 @@ def _write_table(head: Sequence[str], rule: str, rows: Iterable[Sequence[str]]) 
 
 
 def describe_json(models: Sequence[ModelCondition], now: datetime) -> dict[str, Any]:
-    """All that is known as JSON, but for each model's past runs, which are summed up."""
+    """Return the data as JSON; only the last run and the total cost of each model's runs are included."""
     return {
         "surveyed_at": now.isoformat(),
         "need_person": count_needing(models),
         "models": [
             {
-                **{name: value for name, value in asdict(item).items() if name != "runs"},
-                "last": {name: getattr(item.last, name) for name in LAST_FIELDS} if item.last else None,
+                **{name: value for name, value in _to_json(item).items() if name != "runs"},
+                "last": {name: _to_json(item.last)[name] for name in LAST_FIELDS} if item.last else None,
                 "cost_usd": item.cost_usd,
-                "findings": list(map(asdict, item.findings)),
+                "findings": list(map(_to_json, item.findings)),
                 "needs_person": item.needs_person,
             }
             for item in models
@@ -143,10 +143,17 @@ def describe_json(models: Sequence[ModelCondition], now: datetime) -> dict[str, 
     }
 
 
+def _to_json(item: ModelCondition | PastRun | Finding) -> dict[str, Any]:
+    """Return the fields by their JSON keys; the key of a message is ``said``."""
+    return asdict(
+        item, dict_factory=lambda pairs: {"said" if name == "message" else name: value for name, value in pairs}
+    )
+
+
 def _write_findings(model: ModelCondition) -> str:
     lines = [f"## {escape(model.handle)}"]
     for finding in model.findings:
-        said = finding.said if finding.said.endswith((".", "!", "?", "…")) else f"{finding.said}."
-        lines += ["", f"**{KINDS[finding.kind].capitalize()}**: {escape(said)}"]
+        message = finding.message if finding.message.endswith((".", "!", "?", "…")) else f"{finding.message}."
+        lines += ["", f"**{KINDS[finding.kind].capitalize()}**: {escape(message)}"]
         lines += ["", "```sh", *finding.commands, "```"] if finding.commands else []
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The command ``catalogue``: one table of all models, and what needs a person."""
+"""The command ``catalogue``: one table of all models, and the findings that need a person."""
 
 import json
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from flows.cli.options import KEEP, json_option
 if TYPE_CHECKING:
     from engine.catalogue.condition import ModelCondition
 
-# What 80 columns have room for.
-SHOWN = ("model", "found", "samples", "last run")
+# Columns that fit into 80 characters.
+SHOWN = ("model", "findings", "samples", "last run")
 FILL = "exemplars backfill --only-lacking"
 
 app = typer.Typer()
@@ -47,7 +47,7 @@ def _show(models: "Sequence[ModelCondition]") -> None:
 
     console, table = make_console(), make_table()
     for name in SHOWN:
-        table.add_column(name, no_wrap=name in ("model", "found"), justify="right" if name == "samples" else "left")
+        table.add_column(name, no_wrap=name in ("model", "findings"), justify="right" if name == "samples" else "left")
     for item in models:
         cells = dict(zip(HEAD, list_cells(item), strict=True))
         table.add_row(*(Text(cells[name]) for name in SHOWN))
@@ -56,16 +56,16 @@ def _show(models: "Sequence[ModelCondition]") -> None:
     for item in models:
         for finding in item.findings if item.needs_person else ():
             name = f"{item.handle}: {KINDS[finding.kind]}"
-            console.print(Text.assemble((name, "yellow"), ": ", finding.said))
+            console.print(Text.assemble((name, "yellow"), ": ", finding.message))
             for command in finding.commands:
                 console.print(Text(f"    {command}", style="cyan"), soft_wrap=True)
-    if calm := [item for item in models if item.findings and not item.needs_person]:
-        console.print(f"{count_noun(len(calm), 'model has', 'models have')} no samples yet")
+    if empty := [item for item in models if item.findings and not item.needs_person]:
+        console.print(f"{count_noun(len(empty), 'model has', 'models have')} no samples yet")
         console.print(Text(f"    {FILL}", style="cyan"))
     if costs := list_cost_cells(models):
-        spent = make_table(*COSTS_HEAD[:2], numbers=COSTS_HEAD[2:])
+        costs_table = make_table(*COSTS_HEAD[:2], numbers=COSTS_HEAD[2:])
         for row in costs:
-            spent.add_row(*map(Text, row))
-        console.print(spent)
+            costs_table.add_row(*map(Text, row))
+        console.print(costs_table)
     headline, sentence = describe_survey(models)
     console.print(Text(f"{headline}. {sentence}", style="bold yellow" if count_needing(models) else "bold green"))

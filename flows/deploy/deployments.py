@@ -84,7 +84,7 @@ def offer_handles(client: SyncPrefectClient, models_uri: str) -> str:
     try:
         handles = list_handles(models_uri)
     except StoreError as error:
-        return f"what they did before: {error}"
+        return f"the same handles as before: {error}"
     for name in WITH_FORM:
         deployment = client.read_deployment_by_name(name)
         schema = add_choice(deployment.parameter_openapi_schema or {}, handles)
@@ -110,8 +110,8 @@ def add_choice(schema: Mapping[str, Any], handles: Sequence[str]) -> dict[str, A
     field = changed["properties"]["handle"]
     field.pop("anyOf", None)
     if handles:
-        choice = {"title": "one of these", "type": "string", "enum": list(handles[:MOST_OFFERED])}
-        field["anyOf"] = [choice, {"title": "another", "type": "string"}]
+        choice = {"title": "listed handle", "type": "string", "enum": list(handles[:MOST_OFFERED])}
+        field["anyOf"] = [choice, {"title": "other handle", "type": "string"}]
         field.pop("type", None)
     else:
         field["type"] = "string"

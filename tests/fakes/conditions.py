@@ -36,7 +36,7 @@ def make_run(
     samples: int = 0,
     cost_usd: float | None = None,
     status: str = "attached",
-    said: str = "",
+    message: str = "",
 ) -> PastRun:
     due = NOON.isoformat()
-    return PastRun("run-1", status, due, "from_traits", "low", said, written_at, attached_at, samples, cost_usd)
+    return PastRun("run-1", status, due, "from_traits", "low", message, written_at, attached_at, samples, cost_usd)

@@ -38,7 +38,7 @@ class Desk:
         self.page.goto(f"{self.address}/deployments/deployment/{deployment['id']}")
         self.page.get_by_role("button", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Custom run").click()
-        expect(self.page.get_by_role("tab", name="another")).to_be_visible()
+        expect(self.page.get_by_role("tab", name="other handle")).to_be_visible()
 
     def choose(self, shown: str, value: str) -> None:
         """Picks a value of the dropdown that shows another, or the same."""
@@ -82,12 +82,12 @@ def test_form_explains_its_fields_and_refuses_a_bad_handle_before_there_is_a_run
     # The file's own default is no model of this catalogue, so none is chosen.
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_text("'handle' is a required property").first).to_be_visible()
-    page.get_by_role("tab", name="another").click()
+    page.get_by_role("tab", name="other handle").click()
     page.locator("textarea").fill("No Such Handle")
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_text("'No Such Handle' does not match").first).to_be_visible()
 
-    assert ["one of these", "another", "effort", "the model's own"] == tabs
+    assert ["listed handle", "other handle", "effort", "the model's own"] == tabs
     assert [] == desk.stack.list_runs("No Such Handle")
 
 

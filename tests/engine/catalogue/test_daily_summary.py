@@ -1,4 +1,4 @@
-"""The message of a morning: it is there when all is well too, counts one day, and names what needs a person."""
+"""The daily summary is sent even if nothing is wrong, covers one day, and names the models that need a person."""
 
 from datetime import timedelta
 
@@ -10,16 +10,16 @@ from engine.catalogue.daily_summary import TroubledRun, describe_day
 HOUR = timedelta(hours=1)
 
 
-def test_day_on_which_nothing_happened_is_told() -> None:
+def test_day_on_which_nothing_happened_is_facts() -> None:
     old = make_run(NOON - 25 * HOUR, NOON - 25 * HOUR, 16, 1.0)
-    told = describe_day([make_condition(runs=(old,))], [], NOON)
+    facts = describe_day([make_condition(runs=(old,))], [], NOON)
 
     assert (
-        "Exemplars, 25 November: nothing attached in the last 24 hours. Every run came to its end. "
-        "No model needs a person." == told["text"]
+        "Exemplars, 25 November: nothing attached in the last 24 hours. Every run completed. "
+        "No model needs a person." == facts["text"]
     )
     assert (0, 0, None, [], []) == tuple(
-        told[name] for name in ("sets", "samples", "cost_usd", "troubled", "need_person")
+        facts[name] for name in ("sets", "samples", "cost_usd", "troubled", "need_person")
     )
 
 
@@ -34,16 +34,16 @@ def test_message_says_what_was_made_what_it_cost_and_what_needs_a_person() -> No
     troubled = [
         TroubledRun(f"run-{number}", f"u22a8.a{number}", "Failed", "The key\nis refused.") for number in range(7)
     ]
-    told = describe_day([make_condition(runs=runs), broken], troubled, NOON)
+    facts = describe_day([make_condition(runs=runs), broken], troubled, NOON)
 
-    assert "16 samples in 2 sets attached in the last 24 hours; the runs that left a set cost $1.25. " in told["text"]
-    assert "7 runs did not come to their end: u22a8.a0 is Failed (The key is refused); " in told["text"]
-    assert "u22a8.a4 is Failed (The key is refused); and 2 more. " in told["text"]
-    assert told["text"].endswith("1 model needs a person: cannot be read (u22a8.broken).")
+    assert "16 samples in 2 sets attached in the last 24 hours; the runs that left a set cost $1.25. " in facts["text"]
+    assert "7 runs did not complete: u22a8.a0 is Failed (The key is refused); " in facts["text"]
+    assert "u22a8.a4 is Failed (The key is refused); and 2 more. " in facts["text"]
+    assert facts["text"].endswith("1 model needs a person: cannot be read (u22a8.broken).")
     many = [make_condition(handle=f"a.{number}", faults=broken.faults) for number in range(5)]
     grouped = describe_day([*many, make_condition(handle="b.c", older_samples=8)], [], NOON)["text"]
     assert grouped.endswith(
         "6 models need a person: cannot be read (a.0, a.1, a.2 and 2 more); older definition (b.c)."
     )
-    assert [{"handle": "u22a8.broken", "found": "cannot be read"}] == told["need_person"]
-    assert (7, "run-6") == (len(told["troubled"]), told["troubled"][6]["run_id"])
+    assert [{"handle": "u22a8.broken", "found": "cannot be read"}] == facts["need_person"]
+    assert (7, "run-6") == (len(facts["troubled"]), facts["troubled"][6]["run_id"])

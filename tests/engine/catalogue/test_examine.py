@@ -9,8 +9,8 @@ from fakes.conditions import make_counts
 from fakes.stored import HANDLE, NOON, PLAIN_TEXTS, STIFF_TEXTS, attach_set, write_lines, write_model
 
 from engine.catalogue.condition import ModelCondition
-from engine.catalogue.examine import ONE_THING, examine_model, list_all_handles
-from engine.catalogue.page import LAST_FIELDS
+from engine.catalogue.examine import SAME_AXIS, examine_model, list_all_handles
+from engine.catalogue.page import LAST_FIELDS, describe_json
 from engine.store.changes import detach_set
 from engine.store.layout import MANIFEST, SAMPLES, VERDICT
 from engine.store.sample_set import seal
@@ -42,11 +42,11 @@ def test_samples_are_counted_by_trait_pole_and_provenance(store: Path) -> None:
     before = look(store).traits[0]
     attach_set(store, "warned", 16, documents={VERDICT: warned}, age=-HOUR)
     attach_set(store, "held-out", 2, pool="eval")
-    found = look(store)
-    clarity, safety = found.traits
+    condition = look(store)
+    clarity, safety = condition.traits
 
     assert (make_counts(1, 1), make_counts(9, 9)) == (clarity.authored, clarity.attached)
-    assert (2, 2) == (found.sets, found.set_aside)
+    assert (2, 2) == (condition.sets, condition.set_aside)
     assert (0.9, "", 0.5, "clarity: chance") == (before.auc, before.inseparable, clarity.auc, clarity.inseparable)
     assert (None, "") == (safety.auc, safety.inseparable)
 
@@ -64,19 +64,19 @@ def test_last_run_is_that_of_the_newest_set_whatever_came_of_it(store: Path) -> 
     attach_set(store, "attached")
     documents = {VERDICT: json.dumps({"failed": ["3 exemplars are lacking"], "cost": {"usd": 0.5}})}
     attach_set(store, "rejected", status="rejected", documents=documents, age=-HOUR)
-    found = look(store)
+    condition = look(store)
 
-    said = "rejected", "rejected", (NOON + HOUR).isoformat(), "from_traits", "low", "3 exemplars are lacking"
-    assert said == tuple(getattr(found.last, name) for name in LAST_FIELDS)
-    assert (1, 0.5) == (found.sets, found.cost_usd)
+    last = "rejected", "rejected", (NOON + HOUR).isoformat(), "from_traits", "low", "3 exemplars are lacking"
+    assert last == tuple(describe_json([condition], NOON)["models"][0]["last"][name] for name in LAST_FIELDS)
+    assert (1, 0.5) == (condition.sets, condition.cost_usd)
     # Money goes by when a set was written, not by when its run was due.
     now = datetime.now(UTC)
-    assert all(now - HOUR < run.written_at <= now for run in found.runs)
-    assert [0.5] == [run.cost_usd for run in found.runs if run.attached_at is None]
+    assert all(now - HOUR < run.written_at <= now for run in condition.runs)
+    assert [0.5] == [run.cost_usd for run in condition.runs if run.attached_at is None]
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said", "state"),
+    ("name", "content", "message", "state"),
     [
         ("model.yaml", "traits: [{type: spectrum}]", f"{HANDLE}/model.yaml", "draft"),
         ("samples.jsonl", "no JSON", "samples.jsonl:1", "draft"),
@@ -84,15 +84,15 @@ def test_last_run_is_that_of_the_newest_set_whatever_came_of_it(store: Path) -> 
     ],
 )
 def test_file_with_mistakes_is_a_finding_and_sets_count(
-    store: Path, name: str, content: str, said: str, state: str
+    store: Path, name: str, content: str, message: str, state: str
 ) -> None:
     attach_set(store, "one", 4)
     (store.parent / "models" / HANDLE / name).write_text(content)
-    found = look(store)
-    [fault] = found.faults
+    condition = look(store)
+    [fault] = condition.faults
 
-    assert (1, state) == (found.sets, found.state)
-    assert (True, (f"exemplars plan {HANDLE}",)) == (said in fault.said, fault.commands)
+    assert (1, state) == (condition.sets, condition.state)
+    assert (True, (f"exemplars plan {HANDLE}",)) == (message in fault.message, fault.commands)
     (store.parent / "models" / HANDLE / "model.yaml").write_text("traits: discover")
     assert "empty" in [fault.kind for fault in look(store).faults]
 
@@ -101,11 +101,11 @@ def test_set_that_was_damaged_is_a_fault(store: Path) -> None:
     attach_set(store, "good", 4)
     (Path(attach_set(store, "gone", 2).folder) / SAMPLES).unlink()
     (Path(attach_set(store, "blank", 2, documents={VERDICT: "{"}).folder) / VERDICT).unlink()
-    found = look(store)
+    condition = look(store)
     (Path(attach_set(store, "broken", 4).folder) / MANIFEST).write_text("{")
 
-    assert [("exemplars verify", "exemplars detach gone")] == [fault.commands for fault in found.faults]
-    assert make_counts(4, 4) == found.traits[0].attached
+    assert [("exemplars verify", "exemplars detach gone")] == [fault.commands for fault in condition.faults]
+    assert make_counts(4, 4) == condition.traits[0].attached
     assert [("exemplars verify",)] == [fault.commands for fault in look(store).faults]
 
 
@@ -121,7 +121,9 @@ def test_samples_of_a_handle_that_the_catalogue_does_not_have_are_named(store: P
 
 
 @pytest.mark.parametrize(("poles", "expected"), [((1.0, 0.0), 1.0), ((0.0, 1.0), -1.0)])
-def test_traits_with_seeds_of_one_kind_say_one_thing(store: Path, poles: tuple[float, float], expected: float) -> None:
+def test_traits_with_seeds_of_one_kind_measure_the_same(
+    store: Path, poles: tuple[float, float], expected: float
+) -> None:
     texts = (*PLAIN_TEXTS, *STIFF_TEXTS)
     seeds = [
         {"content": f"{text} {trait}", trait: at[index // len(PLAIN_TEXTS)]}
@@ -131,5 +133,5 @@ def test_traits_with_seeds_of_one_kind_say_one_thing(store: Path, poles: tuple[f
     (store.parent / "models" / HANDLE / "samples.jsonl").write_text(write_lines(*seeds))
     [(one, other, cosine)] = look(store).alike
 
-    assert ({"clarity", "safety"}, True) == ({one.lower(), other.lower()}, ONE_THING <= abs(cosine) <= 1)
+    assert ({"clarity", "safety"}, True) == ({one.lower(), other.lower()}, SAME_AXIS <= abs(cosine) <= 1)
     assert expected * cosine > 0

@@ -1,4 +1,4 @@
-"""What needs a person is found, most pressing first, with what to type; and nothing where nothing is wrong."""
+"""Findings come with commands, the most urgent first; a sound model has none."""
 
 from dataclasses import replace
 from typing import Any
@@ -25,11 +25,11 @@ def with_counts(attached: tuple[int, int], authored: tuple[int, int]) -> ModelCo
 
 
 @pytest.mark.parametrize(
-    ("condition", "kind", "said", "commands"),
+    ("condition", "kind", "message", "commands"),
     [
         (make_condition(faults=(BROKEN,)), "broken", "1 mistake", ("exemplars plan",)),
         (
-            make_condition(runs=(make_run(status="rejected", said="3 lack"),)),
+            make_condition(runs=(make_run(status="rejected", message="3 lack"),)),
             "failed",
             ": 3 lack",
             (f"{START} --effort low",),
@@ -47,19 +47,21 @@ def with_counts(attached: tuple[int, int], authored: tuple[int, int]) -> ModelCo
             "A and B: their axes have a cosine of -0.9",
             (AGAIN,),
         ),
-        (with_counts((8, 0), (2, 9)), "lacking", "Clarity: none is No clarity", (LACKING,)),
+        (with_counts((8, 0), (2, 9)), "lacking", "Clarity: no sample is No clarity", (LACKING,)),
         (with_counts((12, 4), (2, 2)), "unbalanced", "14 Much clarity and 6 No clarity", (LACKING,)),
-        # What is unbalanced by its authored samples is outweighed by more of both poles.
+        # If only the authored samples are unbalanced, more samples of both poles outweigh them.
         (with_counts((8, 8), (20, 0)), "unbalanced", "28 Much clarity and 8 No clarity", (AGAIN,)),
-        (make_condition(older_samples=8), "older", "8 samples of it were made for an older", (f"{AGAIN} --refresh",)),
-        (make_condition(EMPTY, runs=(), sets=0), "empty", "No run of it", (AGAIN,)),
+        (make_condition(older_samples=8), "older", "8 samples were generated for an older", (f"{AGAIN} --refresh",)),
+        (make_condition(EMPTY, runs=(), sets=0), "empty", "No run has attached", (AGAIN,)),
     ],
 )
-def test_finding_says_what_to_type(condition: ModelCondition, kind: str, said: str, commands: tuple[str, ...]) -> None:
-    [found] = condition.findings
+def test_finding_says_what_to_type(
+    condition: ModelCondition, kind: str, message: str, commands: tuple[str, ...]
+) -> None:
+    [finding] = condition.findings
 
-    assert (kind, commands) == (found.kind, found.commands)
-    assert said in found.said
+    assert (kind, commands) == (finding.kind, finding.commands)
+    assert message in finding.message
 
 
 @pytest.mark.parametrize(
@@ -76,9 +78,9 @@ def test_nothing_is_found_where_nothing_is_wrong(condition: ModelCondition) -> N
 
 
 def test_most_pressing_comes_first_and_a_trained_model_is_asked_for_nothing_that_it_refuses() -> None:
-    found = replace(
+    findings = replace(
         with_trait(inseparable="clarity: as chance."), faults=(BROKEN,), proposed=("run-2",), state="ready"
     ).findings
 
-    assert ["broken", "waits", "hardly apart"] == [finding.kind for finding in found]
-    assert ["broken", "waits"] == [finding.kind for finding in found if finding.commands]
+    assert ["broken", "waits", "hardly apart"] == [finding.kind for finding in findings]
+    assert ["broken", "waits"] == [finding.kind for finding in findings if finding.commands]

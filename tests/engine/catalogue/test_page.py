@@ -20,19 +20,19 @@ def survey(*models: ModelCondition) -> list[ModelCondition]:
 
 def test_page_says_how_many_need_a_person_and_has_each_finding_with_what_to_type_and_all_models() -> None:
     past = make_run(NOON, NOON, 16, 1.5), make_run(NOON - timedelta(days=30), None, 0, 0.25)
-    found = survey(make_condition(runs=past, set_aside=3), BROKEN)
-    told = describe_json(found, NOON)
-    page = write_page(found)
+    models = survey(make_condition(runs=past, set_aside=3), BROKEN)
+    data = describe_json(models, NOON)
+    page = write_page(models)
 
-    said = "**32 synthesized samples in 2 attached sets, 3 set aside for evaluation, 8 authored;"
-    assert page.startswith(f"# 1 of 2 models needs a person\n\n{said}")
+    sentence = "**32 synthesized samples in 2 attached sets, 3 set aside for evaluation, 8 authored;"
+    assert page.startswith(f"# 1 of 2 models needs a person\n\n{sentence}")
     assert "**Cannot be read**: \\*1\\* \\</script\\>" in page
     assert "\n\n```sh\nexemplars plan\n```" in page
     assert f"| {HANDLE} | draft | nothing | 16 | 0.95 | 2026-11-25 | $1.75 |" in page
     assert page.endswith("| 2026-11 | u22a8 | 1 | $1.50 |\n| 2026-10 | u22a8 | 1 | $0.25 |")
-    assert ["u22a8.broken", HANDLE] == [model["handle"] for model in told["models"]]
-    assert [None, 1.75] == [model["cost_usd"] for model in told["models"]]
-    assert {"month": "2026-10", "namespace": "u22a8", "runs": 1, "usd": 0.25} == told["costs"][1]
+    assert ["u22a8.broken", HANDLE] == [model["handle"] for model in data["models"]]
+    assert [None, 1.75] == [model["cost_usd"] for model in data["models"]]
+    assert {"month": "2026-10", "namespace": "u22a8", "runs": 1, "usd": 0.25} == data["costs"][1]
     assert write_page(survey()).startswith("# There are no models\n")
     assert set(KINDS) == set(get_args(Kind))
     assert "And 7 more models: `exemplars catalogue --json`." in write_page(survey(*[BROKEN] * (MAX_ROWS + 7)))

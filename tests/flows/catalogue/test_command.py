@@ -24,7 +24,7 @@ def test_broken_model_is_a_row_with_its_mistakes_and_what_to_type(entered: Works
     assert 0 == code
     assert f"{HANDLE}: cannot be read: {HANDLE}/model.yaml" in said
     assert f"\n    exemplars plan {HANDLE}\n" in said
-    assert "u22a8.other: cannot be read: The store has sets of it" in said
+    assert "u22a8.other: cannot be read: The store has sets of a model" in said
     assert ({HANDLE, "u22a8.other"}, 2) == ({model["handle"] for model in found["models"]}, found["need_person"])
 
 
