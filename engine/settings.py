@@ -171,7 +171,7 @@ class Settings(BaseSettings):
     synth_model: Name | None = None
     """A litellm name, `embedded`, `embedded/<name>` or `embedded/<path of a GGUF file>`. Unset, the dial's."""
     synth_style: Style | None = None
-    """How an embedded model is asked: `chat`, or `plain`, a document that it goes on with. Unset, as the list of
+    """How an embedded model is asked: `chat`, or `plain`, a document that it continues. Unset, as the list of
     embedded models says, and a file of your own by `chat` where it has a chat template and at least 550 MB."""
     synth_api_base: ApiBase | None = None
     """The address of the synth model's server, where it is not its provider's own."""
@@ -204,7 +204,7 @@ class Settings(BaseSettings):
     patience_seconds: float = Field(default=300, ge=0, le=7 * DAY_SECONDS)
     """How long a run waits for a provider that answers nothing."""
     cache_max_days: float = Field(default=90, gt=0, le=36_500)
-    """Kept replies that were not used for so long go with the next `exemplars prune`, or night of `prune/nightly`."""
+    """Replies unused for this time are deleted by the next `exemplars prune` or run of `prune/nightly`."""
     review_days: float = Field(default=14, gt=0, le=3_650)
     """How long a proposed set waits for a decision; then it is rejected."""
     reviews_teach: bool = True

@@ -50,7 +50,7 @@ def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> Callable[[], 
         model,
         stamp.synth_type,
         run_id=stamp.run_id,
-        wanted=rounds.plan.max_quota if rounds.plan.missing is None else nest_poles(rounds.plan.missing),
+        quotas=rounds.plan.max_quota if rounds.plan.missing is None else nest_poles(rounds.plan.missing),
         variety=measure_diversity(rounds, rounds.embedder),
     )
 
@@ -60,14 +60,14 @@ def check_model(
     model: Model,
     synth_type: SynthType,
     run_id: str,
-    wanted: int | dict[str, dict[str, int]],
+    quotas: int | dict[str, dict[str, int]],
     variety: Sequence[PoleDiversity],
 ) -> Verdict:
-    """Run the gate over a run's rows and a model's samples; ``wanted`` and ``variety`` as in ``make_parameters``."""
+    """Run the gate over a run's rows and a model's samples; ``quotas`` and ``variety`` as in ``make_parameters``."""
     run, sides = make_sample_table(rows).to_pandas(), make_sides_frame(model, synth_type, rows)
     frames = {RUN_SUITE: run, WHOLE_SUITE: make_whole_frame(restrict_to_pool(model, synth_type), rows)}
     frames |= {} if sides is None else {HELD_OUT_SUITE: sides}
-    parameters = make_parameters([trait.key for trait in model.traits], wanted, run_id, variety)
+    parameters = make_parameters([trait.key for trait in model.traits], quotas, run_id, variety)
     verdict = check_frames(frames, parameters, model.own_suites)
     return replace(verdict, variety=tuple(variety), checked_against=tuple(model.stored_runs))
 
@@ -98,18 +98,18 @@ def check_frames(
 
 
 def make_parameters(
-    traits: Sequence[str], wanted: int | Mapping[str, Mapping[str, int]], run_id: str, variety: Sequence[PoleDiversity]
+    traits: Sequence[str], quotas: int | Mapping[str, Mapping[str, int]], run_id: str, variety: Sequence[PoleDiversity]
 ) -> dict[str, Any]:
     """Return the parameters that suites may name as ``{"$PARAMETER": name}``.
 
     Args:
-        wanted: the quota of each trait and pole, or the quotas by trait and pole.
+        quotas: the quota of each trait and pole, or the quotas by trait and pole.
         variety: the diversity figures of the run's rows, for every trait and pole.
     """
-    rows = 2 * wanted * len(traits) if isinstance(wanted, int) else sum(sum(both.values()) for both in wanted.values())
+    rows = 2 * quotas * len(traits) if isinstance(quotas, int) else sum(sum(both.values()) for both in quotas.values())
     return {
         "traits": list(traits),
-        "wanted": wanted,
+        "wanted": quotas,
         "row_floor": max(1, rows),
         "run_ids": [run_id],
         "columns": SAMPLE_SCHEMA.names,

@@ -1,1 +1,1 @@
-"""What can be asked for: the main job, and in which order its steps run."""
+"""Flows that people and programs can start, and the order of their steps."""

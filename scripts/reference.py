@@ -1,4 +1,4 @@
-"""Writes the tables of ``docs/reference`` from the code that they describe; cog puts them into the pages."""
+"""Write the tables of ``docs/reference`` from the code that they describe; cog inserts them into the pages."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from engine.text.embedding import encode
 
 
 def write_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Writes a table of markdown."""
+    """Return a markdown table."""
     return "\n".join(_write_row(row) for row in (head, ["---"] * len(head), *rows))
 
 
@@ -31,12 +31,12 @@ def _write_row(cells: Iterable[object]) -> str:
 
 
 def _stack(table: str) -> str:
-    """Marks a table that is shown as a list where the screen is narrow (``docs/assets/site.css``)."""
+    """Mark a table that a narrow screen shows as a list (``docs/assets/site.css``)."""
     return f'<div class="stacked" markdown>\n\n{table}\n\n</div>'
 
 
 def write_settings(*prefixes: str) -> str:
-    """Writes the settings whose names begin with one of the prefixes, in their order in the class."""
+    """Describe the settings with one of these prefixes, in their order in the class."""
     fields = [(name, field) for name, field in Settings.model_fields.items() if name.startswith(prefixes)]
     rows = [[f"`EXEMPLARS_{name.upper()}`", _describe_setting(field)] for name, field in fields]
     return _stack(write_table(["variable", ""], rows))
@@ -49,7 +49,7 @@ def _describe_setting(field: FieldInfo) -> str:
 
 
 def write_commands(app: typer.Typer, typed: str) -> str:
-    """Writes each command of an app: what it does, how it is typed, its options and their defaults."""
+    """Describe each command of an app, with its usage, options and defaults."""
     root: Any = typer.main.get_command(app)
     return "\n\n".join(_write_command(command, name) for name, command in _walk_commands(root, typed))
 
@@ -87,7 +87,7 @@ def _flatten(text: str | None) -> str:
 
 
 def write_dial() -> str:
-    """Writes the effort dial as it is shipped: a row for each field, a column for each level."""
+    """Return the shipped effort dial: a row for each field, a column for each level."""
     dial = yaml.safe_load((SHIPPED_ROOT / "data/effort.yaml").read_text(encoding="utf-8"))
     levels = [dial["levels"][effort] for effort in EFFORTS]
     rows = [[f"`{name}`", *(level[name] for level in levels)] for name in levels[0]]
@@ -95,12 +95,12 @@ def write_dial() -> str:
 
 
 def write_reasons() -> str:
-    """Writes the reason codes, each with its explanation in the report."""
-    return write_table(["`reason`", "means"], [[f"`{code}`", said] for code, said in EXPLANATIONS.items()])
+    """Return the reason codes, each with its explanation in the report."""
+    return write_table(["`reason`", "means"], [[f"`{code}`", text] for code, text in EXPLANATIONS.items()])
 
 
 def write_suite(name: str) -> str:
-    """Writes the expectations of a suite: whether each is critical, what it says, and what to do about a warning."""
+    """Describe the expectations of a suite: meaning, severity and the remedy for a warning."""
     suite = json.loads((SHIPPED_ROOT / f"expectations/{name}.json").read_text(encoding="utf-8"))
     rows = [
         [item["meta"]["says"], item["severity"], item["meta"].get("do", ""), f"`{item['type']}`"]
@@ -110,7 +110,7 @@ def write_suite(name: str) -> str:
 
 
 def write_errors() -> str:
-    """Writes every error that ends a command, by its exit code."""
+    """Describe every error that ends a command, by exit code."""
     kinds = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, ExemplarsError)]
     rows = [
         [error.exit_code, f"`{error.__name__}`", _flatten(error.__doc__).replace("``", "`")]
@@ -121,12 +121,12 @@ def write_errors() -> str:
 
 
 def write_schemas() -> None:
-    """Writes the JSON Schema of ``model.yaml``."""
+    """Write the JSON Schema of ``model.yaml``."""
     Path("docs/reference/schemas/model.schema.json").write_text(format_schema(), encoding="utf-8")
 
 
 def write_vectors() -> None:
-    """Writes the vectors of the scenario packs' phrases, where these have changed: other machines round otherwise."""
+    """Write the vectors of the scenario packs' phrases if these have changed: other machines round differently."""
     phrases = [phrase for group in list_phrases(load_packs(SCENARIOS_FOLDER).packs.items()) for phrase in group]
     if not VECTORS_FILE.exists() or np.load(VECTORS_FILE)["phrases"].tolist() != phrases:
         vectors = np.rint(encode(phrases) * UNITS).astype(np.int16)
@@ -134,7 +134,7 @@ def write_vectors() -> None:
 
 
 def write_notebook(path: str) -> str:
-    """Writes the cells of a notebook, each with what it has shown below it; its title is left to the page."""
+    """Return the cells of a notebook, each with its output, without the title, which the page has."""
     cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
     written = [part for cell in cells for part in _write_cell(cell)]
     return "\n\n".join(written).partition("\n\n")[2]

@@ -1,4 +1,4 @@
-"""Describes the outcome of a backfill, and writes its markdown page: a table of all models, failed ones first."""
+"""Describe the outcome of a backfill and write its markdown page: a table of all models, failed ones first."""
 
 from collections.abc import Mapping
 

@@ -195,7 +195,7 @@ SourceEntry = Annotated[LinesEntry | TextEntry | NoiseEntry | OwnTextsEntry | Sk
 
 
 class BriefEntry(DescribedEntry):
-    """What the model judges. Each field is a text or a list of texts, and steers the prompts of a chat model."""
+    """The purpose of the model. Each field is a text or a list of texts, and steers the prompts of a chat model."""
 
     intent: _Texts = ()
     """What the model is for."""

@@ -124,7 +124,7 @@ Event = (
 
 
 class Progress(Protocol):
-    """Receives a run's events."""
+    """A receiver of a run's events."""
 
     def report(self, event: Event) -> None:
         """Handle one event; must neither raise nor block."""

@@ -122,7 +122,7 @@ class Exemplar:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the exemplar has not been rejected so far."""
+        """Return whether the exemplar has not been rejected so far."""
         return self.reason is None
 
 

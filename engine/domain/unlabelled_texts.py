@@ -1,4 +1,4 @@
-"""Define an author's unlabelled texts: they show what the model is for, and are no samples."""
+"""Define an author's unlabelled texts: they show the model's use and are not samples."""
 
 from bisect import bisect_left
 from dataclasses import dataclass

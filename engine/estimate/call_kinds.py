@@ -90,8 +90,8 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
         judge: the endpoint of the chat judge; None if there are no votes.
     """
     traits = plan.model.traits
-    wanted = dict.fromkeys(plan.quotas, min(plan.max_quota, MEASURED_EXEMPLARS))
-    cells = plan_round(plan, 1, wanted, near_misses=endpoint.style != "plain")
+    counts = dict.fromkeys(plan.quotas, min(plan.max_quota, MEASURED_EXEMPLARS))
+    cells = plan_round(plan, 1, counts, near_misses=endpoint.style != "plain")
     return (
         *_list_subject_calls(plan, endpoint),
         *(

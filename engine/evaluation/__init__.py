@@ -1,1 +1,1 @@
-"""Holds attached samples against texts that people have labelled."""
+"""Evaluate attached samples on texts that people have labelled."""

@@ -39,7 +39,7 @@ LEFT_OUT = {
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How well an axis separates labelled texts that it was not fit to: the AUC in [0, 1] and its 95 % interval."""
+    """The separation of labelled texts by an axis that was not fit to them: the AUC in [0, 1] and its 95 % interval."""
 
     auc: float
     low: float

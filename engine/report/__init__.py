@@ -1,1 +1,1 @@
-"""Writes what people see of a run: report.html, the dataset card, the run page, costs."""
+"""Write the report of a run for people: report.html, the dataset card, the run page and the costs."""

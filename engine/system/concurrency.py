@@ -94,7 +94,7 @@ async def both_or_neither(one: Coroutine[Any, Any, Result], other: Coroutine[Any
 
 
 class InTurn:
-    """Lets callers proceed singly, in the order of their numbers from 0, whenever they arrive."""
+    """A lock that admits one caller at a time, in the order of their numbers from 0, whenever they arrive."""
 
     def __init__(self) -> None:
         self._next = 0

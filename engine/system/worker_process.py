@@ -30,7 +30,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Executor(Protocol):
-    """Runs work that holds Python's lock for long, in a worker process or in this one."""
+    """A function that runs work that holds Python's lock for long, in a worker process or in this one."""
 
     async def __call__(self, work: Callable[[], Result]) -> Result:
         """Return the work's result or raise its error; the work, its result and its error can be pickled."""

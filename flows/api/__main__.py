@@ -27,7 +27,7 @@ def describe() -> None:
 
 @app.command("serve")
 def serve_command() -> None:
-    """Serves the HTTP API at EXEMPLARS_API_HOST and EXEMPLARS_API_PORT until it is stopped."""
+    """Serve the HTTP API at EXEMPLARS_API_HOST and EXEMPLARS_API_PORT until it is stopped."""
     # Prefect reads these when it is imported. Our client retries by itself, with a backoff in tenths of a second.
     os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "0")
     os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -64,7 +64,7 @@ def issue_command(
     scope: Annotated[str, typer.Option(help="scoring (read) or authoring (read and change).")],
     label: Annotated[str | None, typer.Option(help="Who or what it is for, shown in the list.")] = None,
 ) -> None:
-    """Issues a key and prints its secret, this once, as the one line on stdout."""
+    """Issue a key and print its secret, only this once, as the one line on stdout."""
     path = locate_keys(read_settings())
     key, secret = issue_key(path, namespaces, scope, datetime.now(UTC), label)
     print(secret, flush=True)
@@ -79,7 +79,7 @@ def issue_command(
 def list_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the same as one line of JSON.")] = False,
 ) -> None:
-    """Lists the keys that are in force, the oldest first."""
+    """List the valid keys, the oldest first."""
     path = locate_keys(read_settings())
     keys = read_keys(path)
     if as_json:
@@ -95,7 +95,7 @@ def list_command(
 
 @keys_app.command("revoke")
 def revoke_command(key_id: Annotated[str, typer.Argument(metavar="ID", help="The id, as the list has it.")]) -> None:
-    """Revokes a key: the HTTP API refuses it from its next request on."""
+    """Revoke a key: the HTTP API refuses it from the next request on."""
     key = revoke_key(locate_keys(read_settings()), key_id)
     print(f"Key {key.id} is revoked: the HTTP API refuses it from now on", file=sys.stderr)
 

@@ -21,7 +21,7 @@ class Answer(BaseModel):
 
 
 class ErrorBody(Answer):
-    """Why a request was refused."""
+    """The reason for refusing a request."""
 
     code: Code = Field(description="A stable word for the kind of refusal.")
     message: str = Field(description="The cause and what to do, for a person.")

@@ -46,7 +46,7 @@ class Part:
 
 @dataclass(slots=True)
 class PartDispatcher:
-    """Queues the parts of one backfill, works on parts that no worker has begun, and reads the ledgers of the others.
+    """Queue the parts of one backfill, work on parts that no worker has begun, and read the ledgers of other parts.
 
     Args:
         task_run_id: the parent task run of the parts' runs.

@@ -203,7 +203,7 @@ def describe_json(forecast: BackfillEstimate, request: BackfillRequest) -> dict[
 
 
 class BackfillProgress:
-    """Shows the progress over ``selected`` models, from the rows that the backfill's worker reports.
+    """Show the progress over ``selected`` models, from the rows that the backfill's worker reports.
 
     The output before the start already listed the models in ``skipped``: their rows are shown only if they need a run.
     """

@@ -45,7 +45,7 @@ TELL: ContextVar[Callable[[ModelRow | str], object]] = ContextVar("tell", defaul
 
 @dataclass(slots=True, eq=False)
 class BackfillWorker:
-    """Works on the models of a backfill in one process. ``stopped`` is the error that stopped it early, None if it did
+    """Work on the models of a backfill in one process. ``stopped`` is the error that stopped it early, None if it did
     not stop. ``parts_usd`` is the spending of the parts, which their own ledgers contain.
     """
 

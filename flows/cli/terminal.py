@@ -44,7 +44,7 @@ COLOURS: dict[Pole, str] = {"positive": "cyan", "negative": "yellow"}
 
 
 class RunProgress:
-    """Counts a run's events, and draws the progress in a terminal or prints lines if there is no terminal."""
+    """Count a run's events, and draw the progress in a terminal or print lines if there is no terminal."""
 
     def __init__(self, job: Job, console: Console) -> None:
         self._job = job

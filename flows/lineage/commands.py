@@ -1,4 +1,4 @@
-"""The command ``show``: where a text comes from."""
+"""The command ``show``: the lineage of a text."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from flows.cli.options import JUDGE, JsonOption, RunOption, read_id
 if TYPE_CHECKING:
     from engine.lineage.lineage import Lineage
 
-# Of a text that the prompt shows whole.
+# Characters of a text that the prompt shows in full.
 OPENING_CHARS = 60
 
 app = typer.Typer()
@@ -43,20 +43,21 @@ def show_command(
     console = make_console()
     where = f"{origin.handle}, {origin.trait}: {origin.pole or 'between the poles'}"
     console.print(Text.assemble((f"Sample {sample_id} of {where}", "bold"), f" ({origin.standing})"), soft_wrap=True)
-    for title, said in _list_parts(origin):
+    for title, text in _list_parts(origin):
         console.print(Text(title, style="cyan"), soft_wrap=True)
-        console.print(Text(indent(said, "  ")), soft_wrap=True)
+        console.print(Text(indent(text, "  ")), soft_wrap=True)
 
 
 def show(sample_id: int, handle: str | None = None, run_id: str | None = None) -> "Lineage":
-    """Where a sample comes from, as ``exemplars show`` does: its prompt, reply, seeds, and who decided on it.
+    """Return the lineage of a sample, as ``exemplars show`` prints it: prompt, reply, seeds and decisions.
 
     Args:
         sample_id: the sample's id.
-        handle: its model, and ``run_id`` the run whose set has it; None: the whole store is looked through.
+        handle: the sample's model.
+        run_id: the run of its set. Without both, the whole store is searched.
 
     Raises:
-        InputError: there is no such sample, set or model. StoreError: what may have it cannot be read.
+        InputError: there is no such sample, set or model. StoreError: a set that may contain it cannot be read.
     """
     from engine.errors import ExemplarsError
     from engine.lineage.lineage import trace_sample
@@ -66,20 +67,20 @@ def show(sample_id: int, handle: str | None = None, run_id: str | None = None) -
     try:
         names = {key.id: key.name for key in read_keys(locate_keys(settings))}
     except ExemplarsError:
-        # Who has no right to read them sees their ids.
+        # Without the right to read the keys, only their ids are shown.
         names = {}
     return trace_sample(settings, sample_id, handle, run_id, names)
 
 
 def _list_parts(origin: "Lineage") -> Iterator[tuple[str, str]]:
-    row, made, asked = origin.row, origin.created_in, origin.prompt
+    row, sample_set, prompt = origin.row, origin.created_in, origin.prompt
     yield "text", row["text"] or "none"
     yield "why", origin.why
-    yield "where", "\n".join([origin.where, *(f"also {standing}: {where}" for standing, where in origin.also)])
-    if made:
-        how = f"{made['synth_type']}, effort {made['effort']}, pool {made['pool']}"
-        by = f"prompts {made['versions']['prompts']}, exemplars {made['versions']['exemplars']}"
-        yield "set", f"run {made['run_id']}, {made['status']}: {how}\nplan {made['plan_id']}, {by}"
+    yield "where", "\n".join([origin.where, *(f"also {status}: {where}" for status, where in origin.also)])
+    if sample_set:
+        how = f"{sample_set['synth_type']}, effort {sample_set['effort']}, pool {sample_set['pool']}"
+        by = f"prompts {sample_set['versions']['prompts']}, exemplars {sample_set['versions']['exemplars']}"
+        yield "set", f"run {sample_set['run_id']}, {sample_set['status']}: {how}\nplan {sample_set['plan_id']}, {by}"
     if "synth_model" in row:
         created_by = f"{row['synth_model']}, for {format_cost(row['cost_usd'])}, in round {row['attempt']}"
         by_person = f"a person, in the place of sample {origin.replaces}, which was made by {created_by}"
@@ -95,12 +96,12 @@ def _list_parts(origin: "Lineage") -> Iterator[tuple[str, str]]:
                 for item in origin.events
             ),
         )
-    if asked:
-        yield "prompt, as it was asked", "\n".join(filter(None, [f"SHA-256 {asked.sha256}", asked.said]))
-        for role, message in asked.messages:
+    if prompt:
+        yield "prompt, as it was asked", "\n".join(filter(None, [f"SHA-256 {prompt.sha256}", prompt.said]))
+        for role, message in prompt.messages:
             yield f"[{role}]", message
-        if asked.reply is not None:
-            yield "reply", asked.reply
+        if prompt.reply is not None:
+            yield "reply", prompt.reply
     openings = [
         f"{seed.place}: {shorten(seed.text, OPENING_CHARS)}" if seed.text else seed.place for seed in origin.seeds
     ]

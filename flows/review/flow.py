@@ -180,9 +180,12 @@ async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resou
         logger.warning("%s since the check: the gate checks again", change)
 
 
-async def _check(proposal: StoredSet, rows: Sequence[Row], were: Sequence[int], resources: RunResources) -> Verdict:
-    """Return the gate's verdict on the remaining samples with all that the store has now; ``were`` are the proposed ids
-    of corrected texts.
+async def _check(
+    proposal: StoredSet, rows: Sequence[Row], corrected: Sequence[int], resources: RunResources
+) -> Verdict:
+    """Return the gate's verdict on the remaining samples and the stored samples.
+
+    ``corrected`` are the proposed ids of corrected texts.
 
     Raises:
         GateError: the gate does not pass.
@@ -197,7 +200,7 @@ async def _check(proposal: StoredSet, rows: Sequence[Row], were: Sequence[int], 
     if not verdict.success:
         details = "\n".join(f"  {line}" for line in verdict.failed)
         first = shorten(verdict.failed[0], QUOTED_CHARS).rstrip(".")
-        ids = ", ".join(map(str, were))
+        ids = ", ".join(map(str, corrected))
         advice = f". Corrected texts count too: correct again or leave out what breaks a rule of {ids}" if ids else ""
         raise GateError(f"{handle}: {first}. The proposal still waits, with all decisions{advice}\n{details}")
     return replace(verdict, warnings=(*verdict.warnings, *warn_of_older(proposal, model)))
@@ -210,7 +213,7 @@ def check_candidates(model: Model, rows: Sequence[Row], synth_type: SynthType, r
         rows,
         model,
         synth_type,
-        wanted={trait.key: counts.get(trait.key, dict.fromkeys(POLES, 0)) for trait in model.traits},
+        quotas={trait.key: counts.get(trait.key, dict.fromkeys(POLES, 0)) for trait in model.traits},
         run_id=run_id,
         variety=measure_kept(model, rows, SentenceEncoder()),
     )

@@ -28,7 +28,7 @@ Explain = Callable[[State | None], BaseException | None]
 
 @dataclass(eq=False)
 class CancellationWatcher:
-    """Asks Prefect about all watched runs at once, in a separate thread: a step may compute for a minute."""
+    """Ask Prefect about all watched runs at once, in a separate thread: a step may compute for a minute."""
 
     _client: SyncPrefectClient
     _watched: dict[UUID, tuple[OnEnd, Explain]] = field(default_factory=dict)

@@ -98,7 +98,7 @@ def list_rates(settings: Settings) -> list[Rate]:
 
 @dataclass(eq=False)
 class PrefectRateLimiter(RateLimiter):
-    """Lets the calls of one process through in their order of arrival. Only one call asks Prefect at a time."""
+    """Let the calls of one process through in their order of arrival. Only one call asks Prefect at a time."""
 
     _client: PrefectClient
     _rates: Sequence[Rate]

@@ -92,7 +92,7 @@ def run_part(part: str, folder: str, attached: int) -> dict[str, Any]:
         rows,
         pools,
         "from_traits",
-        wanted=NEW // 2,
+        quotas=NEW // 2,
         run_id=make_stamp().run_id,
         variety=[],
     )

@@ -46,7 +46,7 @@ async def show_page(run_id: str, key: str, page: str, description: str) -> None:
 
 
 class PublishedProgress:
-    """Passes events to the forecast and to the command that runs the flow, and logs notices."""
+    """Pass events to the forecast and to the command that runs the flow, and log notices."""
 
     def __init__(self, forecast: RunForecast) -> None:
         listener = LISTENER.get()

@@ -285,7 +285,7 @@ def test_reasons_are_counted_from_the_most_frequent() -> None:
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_quotas_of_the_poles_may_differ(strict: bool) -> None:
-    """A weak model's texts are held against their pairs nevertheless, and the half that is not wanted is to spare."""
+    """A weak model's texts are held against their pairs nevertheless, and the half that is not needed is surplus."""
     made = [*make_pair(0, 2.0, 2.0), *(item for index in (1, 2, 3) for item in make_pair(index, 2.0, -2.0))]
     plan = replace(plan_of(4), missing={CLARITY["positive"]: 3, CLARITY["negative"]: 1})
     choice = choose_judged(plan, made) if strict else choose_exemplars(plan, made)
