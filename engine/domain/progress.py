@@ -101,7 +101,7 @@ NO_CALLS = ExpectedCalls()
 
 
 @dataclass(frozen=True, slots=True)
-class EstimateMade:
+class EstimateReady:
     """The run's calls, tokens, cost and time have been estimated; ``text`` is a line for a person."""
 
     text: str
@@ -111,7 +111,7 @@ class EstimateMade:
 
 Event = (
     StageBegun
-    | EstimateMade
+    | EstimateReady
     | CallsPlanned
     | CallBegun
     | CallEnded

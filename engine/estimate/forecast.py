@@ -13,7 +13,7 @@ from engine.domain.progress import (
     CallEnded,
     CallsPlanned,
     CandidatesCounted,
-    EstimateMade,
+    EstimateReady,
     Event,
     ExpectedCalls,
     KeptCounted,
@@ -116,7 +116,7 @@ class RunForecast:
         self._seen_at = now
         if isinstance(event, CallsPlanned | CallBegun | CallEnded):
             self._take_call(event, self._stages[event.judges])
-        elif isinstance(event, EstimateMade):
+        elif isinstance(event, EstimateReady):
             self._stages[False].expected, self._stages[True].expected = event.writing, event.judging
         else:
             self._take_status(event)

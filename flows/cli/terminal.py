@@ -20,7 +20,7 @@ from rich.text import Text
 from engine.domain.model import POLES, Pole, Trait
 from engine.domain.progress import (
     LISTENER,
-    EstimateMade,
+    EstimateReady,
     Event,
     KeptCounted,
     Noticed,
@@ -62,7 +62,7 @@ class RunProgress:
             line = _describe_event(event)
             if not line and self._forecast.is_begun and now - self._printed_at > INTERVAL_SECONDS:
                 line = f"  {self._forecast.describe()}"
-            if line and (isinstance(event, EstimateMade) or not self._console.is_terminal):
+            if line and (isinstance(event, EstimateReady) or not self._console.is_terminal):
                 self._printed_at = now
                 self._console.print(line, soft_wrap=True)
 
@@ -102,7 +102,7 @@ def watch(job: Job) -> Iterator[None]:
 
 def _describe_event(event: Event) -> str:
     """Return the line for an event if nothing is drawn; empty for an event of a single call."""
-    if isinstance(event, EstimateMade | StageBegun):
+    if isinstance(event, EstimateReady | StageBegun):
         return event.text
     if isinstance(event, Noticed):
         return f"  {event.text}"

@@ -9,7 +9,7 @@ from prefect import get_run_logger
 
 from engine.asking.plan import Cell, Plan
 from engine.choosing.rounds import Rounds
-from engine.domain.progress import CallsPlanned, EstimateMade, KeptCounted, LastCall, Progress, StageBegun
+from engine.domain.progress import CallsPlanned, EstimateReady, KeptCounted, LastCall, Progress, StageBegun
 from engine.errors import BudgetError
 from engine.estimate.call_kinds import list_calls
 from engine.estimate.estimate import Estimate, estimate_calls, explain_budget, format_estimate
@@ -35,7 +35,7 @@ async def estimate(settings: Settings, rounds: Rounds, models: LanguageModels, p
     result = estimate_calls(calls, gateway.budget.max_usd, kept, read_speeds(settings))
     line = format_estimate(result)
     get_run_logger().log(logging.WARNING if result.unpriced else logging.INFO, "%s", line)
-    progress.report(EstimateMade(line, result.writing, result.judging))
+    progress.report(EstimateReady(line, result.writing, result.judging))
     return result
 
 

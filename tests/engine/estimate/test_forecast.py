@@ -6,7 +6,7 @@ from engine.domain.progress import (
     CallEnded,
     CallsPlanned,
     CandidatesCounted,
-    EstimateMade,
+    EstimateReady,
     Event,
     ExpectedCalls,
     KeptCounted,
@@ -15,7 +15,7 @@ from engine.domain.progress import (
 from engine.estimate.forecast import RunForecast
 
 # Of 120 texts, each 2 s of the clock, and of 300 votes, each half a second.
-MADE = EstimateMade("", ExpectedCalls(120, 240.0), ExpectedCalls(300, 150.0))
+MADE = EstimateReady("", ExpectedCalls(120, 240.0), ExpectedCalls(300, 150.0))
 POLE: tuple[str, Pole] = ("clarity", "positive")
 
 
@@ -57,9 +57,9 @@ def test_model_that_has_not_replied_yet_is_waited_for() -> None:
 
 
 def test_time_left_is_told_where_it_is_known() -> None:
-    few: list[Event] = [EstimateMade("", ExpectedCalls(20)), CallsPlanned(20), *make_calls(7)]
-    more: list[Event] = [EstimateMade("", ExpectedCalls(20)), CallsPlanned(20), *make_calls(10)]
-    slow: list[Event] = [EstimateMade("", ExpectedCalls(120, 240.0)), *make_calls(40)]
+    few: list[Event] = [EstimateReady("", ExpectedCalls(20)), CallsPlanned(20), *make_calls(7)]
+    more: list[Event] = [EstimateReady("", ExpectedCalls(20)), CallsPlanned(20), *make_calls(10)]
+    slow: list[Event] = [EstimateReady("", ExpectedCalls(120, 240.0)), *make_calls(40)]
     reused: list[Event] = [slow[0], *[CallEnded(10, reused=True)] * 40]
 
     assert [] == follow(*few, seconds=1.0).describe_left()

@@ -8,7 +8,7 @@ from fakes.client import CHAT, FakeClient, HeardProgress
 from fakes.reply_tables import place_in
 from prefect.logging import disable_run_logger
 
-from engine.domain.progress import EstimateMade
+from engine.domain.progress import EstimateReady
 from engine.estimate.call_kinds import list_calls
 from engine.estimate.estimate import estimate_calls
 from engine.llm.client.prices import Price
@@ -39,5 +39,5 @@ async def test_estimate_has_the_judge_the_limit_and_what_is_kept(tmp_path: Path)
 
     assert estimate_calls(list_calls(plan, PRICED, judge.endpoint), 0.5, kept=1) == made
     [event] = progress.events
-    assert isinstance(event, EstimateMade)
+    assert isinstance(event, EstimateReady)
     assert "no price is known for openai/judge: its cost is not counted; the limit is $0.50; 1 reply kept" in event.text
