@@ -71,7 +71,7 @@ ROWS = (
         code=3,
     ),
     Row("file is not ready", (), Manner(seconds=HOUR, pending_file=True)),
-    Row("answers are late", ("(32 of 32 answered)",), Manner(seconds=HOUR, late_file=2400.0)),
+    Row("answers are late", ("(32 of 32 answered, but there is no file",), Manner(seconds=HOUR, late_file=600.0)),
     Row("lines are shuffled", (), Manner(seconds=HOUR, is_shuffled=True)),
     Row("lines are missing", (LIVE,), Manner(seconds=HOUR, missing=0.3), billed=None, batches=2),
     Row("lines are doubled", (), Manner(seconds=HOUR, doubled=0.3)),
