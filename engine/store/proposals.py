@@ -70,7 +70,7 @@ def read_deadline(stored: StoredSet) -> datetime:
 
 
 def read_refused(sets: Iterable[StoredSet]) -> tuple[str, ...]:
-    """Return the texts that a person left out, removed later, or replaced by a text that is not near, sorted.
+    """Return the texts that a person left out of a proposal, removed later, or replaced by a distant text, sorted.
 
     Args:
         sets: all sets of the model; only the manifest is read for sets without a refused text.
