@@ -160,11 +160,7 @@ def plan(
 if not TYPE_CHECKING:
     # Hidden from type checkers, which would otherwise accept any name.
     def __getattr__(name: str) -> Any:
-        """Load a public name on its first use (PEP 562).
-
-        Raises:
-            AttributeError: there is no such name.
-        """
+        """Load a public name on its first use (PEP 562); for another name, raise ``AttributeError``."""
         if name not in _PLACES:
             raise AttributeError(f"module 'exemplars' has no attribute {name!r}")
         try:

@@ -88,11 +88,7 @@ def add_labelled(models_uri: str, handle: str, labelled: LabelledFile, dry_run: 
 
 
 def _choose_new(model: Model, labelled: LabelledFile) -> list[Seed]:
-    """Return the distinct labels that the model lacks; texts are compared as in ``deduplicate_seeds``.
-
-    Raises:
-        DefinitionError: a text has another label already.
-    """
+    """Return the distinct labels that the model lacks; raise ``DefinitionError`` if a text has another label."""
     existing: dict[tuple[str, str], list[Seed]] = defaultdict(list)
     for seed in model.authored:
         existing[seed.trait, normalise(seed.text)].append(seed)

@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from engine.catalogue.condition import KINDS, Finding, ModelCondition, PastRun
+from engine.catalogue.condition import KINDS, ModelCondition, PastRun
 from engine.catalogue.examine import examine_model, list_all_handles
 from engine.llm.client.prices import add_costs
 from engine.report.run_page import escape
@@ -18,7 +18,7 @@ NOTHING = "–"
 MAX_ROWS = 300
 HEAD = ("model", "state", "findings", "samples", "AUC", "last run", "cost")
 # JSON keys of the last run.
-LAST_FIELDS = ("run_id", "status", "created_at", "synth_type", "effort", "said")
+LAST_FIELDS = ("run_id", "status", "created_at", "synth_type", "effort", "message")
 COSTS_HEAD = ("month (UTC)", "namespace", "runs that left a set", "cost")
 
 
@@ -131,23 +131,16 @@ def describe_json(models: Sequence[ModelCondition], now: datetime) -> dict[str, 
         "need_person": count_needing(models),
         "models": [
             {
-                **{name: value for name, value in _to_json(item).items() if name != "runs"},
-                "last": {name: _to_json(item.last)[name] for name in LAST_FIELDS} if item.last else None,
+                **{name: value for name, value in asdict(item).items() if name != "runs"},
+                "last": {name: getattr(item.last, name) for name in LAST_FIELDS} if item.last else None,
                 "cost_usd": item.cost_usd,
-                "findings": list(map(_to_json, item.findings)),
+                "findings": list(map(asdict, item.findings)),
                 "needs_person": item.needs_person,
             }
             for item in models
         ],
         "costs": sum_costs(models),
     }
-
-
-def _to_json(item: ModelCondition | PastRun | Finding) -> dict[str, Any]:
-    """Return the fields by their JSON keys; the key of a message is ``said``."""
-    return asdict(
-        item, dict_factory=lambda pairs: {"said" if name == "message" else name: value for name, value in pairs}
-    )
 
 
 def _write_findings(model: ModelCondition) -> str:

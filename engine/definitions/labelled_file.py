@@ -88,11 +88,7 @@ def _is_csv(name: str, stream: BinaryIO) -> bool:
 
 
 def _choose_labels(name: str, fields: list[str], outline: Outline, only: Trait | None, is_csv: bool) -> Labels:
-    """Return the label fields of a file.
-
-    Raises:
-        DefinitionError: the file has none.
-    """
+    """Return the label fields of a file; without any, raise ``DefinitionError``."""
     mapped = {field: trait for source in outline.sources for field, trait in source.mapping.items() if trait}
     requested = [only] if only else list(outline.traits)
     known = mapped | {trait.key: trait for trait in outline.traits}

@@ -173,11 +173,7 @@ def _read_outline(handle: str, content: bytes) -> Outline:
 
 
 def _parse_outline(handle: str, content: bytes) -> tuple[Outline, Findings]:
-    """Parse an outline, and collect every mistake of meaning in it.
-
-    Raises:
-        DefinitionError: there are mistakes of form; the error carries all of them.
-    """
+    """Parse an outline and collect its mistakes of meaning; raise ``DefinitionError`` with all mistakes of form."""
     entry, findings = validate_document(parse_yaml(f"{handle}/{MODEL_FILE}", content), ModelEntry)
     return replace(make_outline(handle, entry, findings), document=content.decode()), findings
 

@@ -179,12 +179,7 @@ def _read_texts(models_uri: str, samples_uri: str, outline: Outline, digests: Co
 def _list_shown(
     sources: Mapping[str, Mapping[str, Any]], texts: Mapping[str, str], varied: str | None, prompt: SentPrompt
 ) -> Iterator[Seed]:
-    """Yield the texts of a definition that a prompt shows, first the text to vary.
-
-    Args:
-        sources: the definition's entries on its texts, by digest.
-        varied: the digest of the text to vary, if there is one.
-    """
+    """Yield the texts of a definition that a prompt shows, by digest; first the text to vary, if there is one."""
     for sha256, item in sorted(sources.items(), key=lambda pair: pair[0] != varied):
         text, place = texts.get(sha256, ""), item["place"]
         if text and (sha256 == varied or any(_contains(message, text) for _, message in prompt.messages)):

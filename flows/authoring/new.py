@@ -65,11 +65,7 @@ def begin_model(settings: Settings, handle: str, blank: bool) -> None:
 
 
 def _ask(handle: str) -> Answers:
-    """Ask the five questions; without an answer to the first, return the example.
-
-    Raises:
-        RunInterruptedError: the questions were interrupted.
-    """
+    """Ask the five questions, or raise ``RunInterruptedError``; without a first answer, return the example."""
     # Imported for its effect: arrow keys, and corrections on the line.
     import readline  # noqa: F401
 
@@ -109,11 +105,7 @@ def _ask_examples(pole: PoleAnswer) -> PoleAnswer:
 
 
 def _put(prompt: str, read: Callable[[str], Read]) -> Read:
-    """Ask a question until its answer is valid.
-
-    Raises:
-        EOFError: the input has ended.
-    """
+    """Ask a question until its answer is valid; at the end of the input, raise ``EOFError``."""
     while True:
         try:
             return read(clean_answer(input(prompt)))
