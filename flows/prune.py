@@ -1,6 +1,4 @@
-"""Remove old rejected sets and unused replies: the flow ``prune``, by a schedule or as a dry run, and the work of the
-command ``prune``.
-"""
+"""The flow ``prune``, and the work of the command: remove old rejected sets and unused replies, or do a dry run."""
 
 import asyncio
 from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ Prints Projects Puts Queues Raises Reads Receives Records Removes Renders Replac
 Says Searches Sends Serves Sets Shows Sorts Splits Starts Stores Surveys Takes Tells Tries Turns Updates Verifies Waits
 Warns Words Works Writes Yields""".split()
 # These are plurals too: a docstring may open with "Counts of …" and "Names of …", but not with "Counts how …".
-NOUNS = r"(?! (?:of|that|for|and|from|to)\b)"
+NOUNS = r"(?!,| (?:of|that|for|and|from|over|to)\b)"
 CLAUSE = re.compile(
     r"(?:What|Whether|Where|How|Why|Who|Those|That|Of|By)\b|" + rf"(?:{'|'.join(VERBS)})\b{NOUNS}|.*\bis said to\b"
 )
@@ -61,7 +61,7 @@ def find_coined(source: str) -> Iterator[tuple[int, str, str]]:
         match node:
             case ast.Module() | ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
                 opener = CLAUSE.match(ast.get_docstring(node) or "")
-                if opener and not isinstance(node, ast.ClassDef):
+                if opener:
                     yield getattr(node, "lineno", 1), opener[0], "an imperative, or a noun phrase"
         match node:
             case ast.Name(id=name, ctx=ast.Store()):
@@ -98,6 +98,7 @@ def test_code_reads_at_first_sight() -> None:
         ('"""Names of traits."""', []),
         ("def find(wanted, count):\n    said = count", ["wanted", "said"]),
         ("class Standing:\n    made: str\n    told: str", ["Standing", "told"]),
+        ('class Writer:\n    """Writes rows."""', ["Writes"]),
         ("message = found_texts", []),
         ("found_texts = 1", ["found_texts"]),
     ],

@@ -54,8 +54,8 @@ class PastRun:
     """A run that left a set.
 
     Args:
-        status: the set's status, ``attached``, ``proposed``, ``rejected`` or ``detached``; ``turned down`` if a person
-            rejected the proposed set.
+        status: the set's status, ``attached``, ``proposed``, ``rejected`` or ``detached``; ``turned down`` if a
+            review has rejected the proposed set.
         created_at: the due time of the run, from the manifest.
         message: why nothing was attached, in one or two sentences; else empty.
         written_at: when the set was written.

@@ -46,8 +46,7 @@ def describe_day(models: Sequence[ModelCondition], troubled: Sequence[TroubledRu
     sentences = [
         f"Exemplars, {now:%d %B}: {attached_text} attached in the last 24 hours"
         + ("" if cost_usd is None else f"; the runs that left a set cost {format_cost(cost_usd)}"),
-        _list("run", "did not complete", "did not complete", [_name_run(run) for run in troubled])
-        or "Every run completed",
+        _list("run", "did not complete", "did not complete", list(map(_name_run, troubled))) or "Every run completed",
         _list("model", "needs a person", "need a person", _group(needing), len(needing)) or "No model needs a person",
     ]
     return {"text": f"{'. '.join(sentences)}.", **facts}

@@ -75,9 +75,8 @@ def list_troubled(
             if state is None or PART in run.tags or (state.is_cancelled() and state.name != STOPPED_AT_LIMIT):
                 continue
             is_notified = state.name == STOPPED_AT_LIMIT and run.parent_task_run_id is not None
-            if is_notified or (
-                run.end_time and any(run.end_time < last_sets[tag] for tag in run.tags if tag in last_sets)
-            ):
+            newer_sets = [last_sets[tag] for tag in run.tags if tag in last_sets]
+            if is_notified or (run.end_time and any(run.end_time < attached_at for attached_at in newer_sets)):
                 continue
             if state.is_final():
                 yield TroubledRun(str(run.id), run.name, state.name or state.type.value, state.message or "")

@@ -138,9 +138,7 @@ def show_pairs(console: Console, traits: Sequence[Trait], rows: Sequence[Mapping
 
 
 def show_tried(job: Job, store: Path, page: Path) -> None:
-    """Print the texts of a first look: passed texts first, then rejected texts with reasons. Write its report to
-    ``page``.
-    """
+    """Print the texts of a first look, passed ones before rejected ones with reasons; write the report to ``page``."""
     console, [verdict] = make_console(), store.rglob(Path(VERDICT).name)
     rows: list[Any] = [
         {"reason": None, "detail": None, **row}

@@ -18,9 +18,7 @@ GONE = f"The process of this run is gone: it was killed, its worker was stopped,
 
 
 def end_gone_runs(client: SyncPrefectClient) -> tuple[int, list[FlowRun]]:
-    """End the unfinished runs of dead processes on this host; return their number, and the runs with an unknown
-    process state.
-    """
+    """End this host's unfinished runs of dead processes; return their number and runs with an unknown process state."""
     ended, unknown = 0, []
     for run in _list_unfinished(client):
         labels = _find_lease_labels(run)

@@ -53,8 +53,7 @@ def show(sample_id: int, handle: str | None = None, run_id: str | None = None) -
 
     Args:
         sample_id: the sample's id.
-        handle: the sample's model.
-        run_id: the run of its set. Without both, the whole store is searched.
+        handle: the sample's model, and ``run_id`` the run of its set; without them the whole store is searched.
 
     Raises:
         InputError: there is no such sample, set or model. StoreError: a set that may contain it cannot be read.

@@ -180,12 +180,8 @@ async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resou
         logger.warning("%s since the check: the gate checks again", change)
 
 
-async def _check(
-    proposal: StoredSet, rows: Sequence[Row], corrected: Sequence[int], resources: RunResources
-) -> Verdict:
-    """Return the gate's verdict on the remaining samples and the stored samples.
-
-    ``corrected`` are the proposed ids of corrected texts.
+async def _check(proposal: StoredSet, rows: Sequence[Row], old_ids: Sequence[int], resources: RunResources) -> Verdict:
+    """Return the gate's verdict on the remaining and the stored samples; corrected texts had the ``old_ids``.
 
     Raises:
         GateError: the gate does not pass.
@@ -200,7 +196,7 @@ async def _check(
     if not verdict.success:
         details = "\n".join(f"  {line}" for line in verdict.failed)
         first = shorten(verdict.failed[0], QUOTED_CHARS).rstrip(".")
-        ids = ", ".join(map(str, corrected))
+        ids = ", ".join(map(str, old_ids))
         advice = f". Corrected texts count too: correct again or leave out what breaks a rule of {ids}" if ids else ""
         raise GateError(f"{handle}: {first}. The proposal still waits, with all decisions{advice}\n{details}")
     return replace(verdict, warnings=(*verdict.warnings, *warn_of_older(proposal, model)))

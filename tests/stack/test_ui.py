@@ -71,7 +71,7 @@ def test_form_explains_its_fields_and_refuses_a_bad_handle_before_there_is_a_run
     page = desk.page
     for words in (
         "The model, as namespace.name, in lower-case letters, digits and hyphens",
-        "What the samples are for. from_traits: made from what the traits mean.",
+        "The purpose of the samples. from_traits: new texts from the traits' definitions.",
         "How many samples for each pole of each trait: low 8, medium 20",
     ):
         expect(page.get_by_text(words)).to_be_visible()

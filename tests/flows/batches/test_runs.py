@@ -164,7 +164,7 @@ def test_run_that_was_cancelled_leaves_what_it_has_sent_to_the_next(
 
     with monkeypatch.context() as patch:
         patch.setattr(collect, "collect_once", send_and_cancel)
-        with pytest.raises(RunInterruptedError, match="was cancelled"):
+        with pytest.raises(RunInterruptedError, match="were cancelled"):
             synthesize(batch="first")
     asked = server.provider.calls.total()
     result = synthesize(batch="first")
