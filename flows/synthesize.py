@@ -62,7 +62,7 @@ async def synthesize(
 
     Args:
         handle: The model, as namespace.name, in lower-case letters, digits and hyphens: u22a8.technical-writing. It is
-            a folder of the catalogue (data/models). If it was added after the last deploy, type it under "other handle".
+            a folder of the catalogue (data/models). One that was added after the last deploy goes under "other handle".
         synth_type: The purpose of the samples. from_traits: new texts from the traits' definitions. diversify: the
             model's authored samples varied, each in its own voice, about other subjects. enrich: a pool for evaluation,
             kept apart from all attached samples and never listed as samples.
