@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from fakes.stack import Stack
+from fakes.waiting import wait_until
 from playwright.sync_api import Browser, HttpCredentials, Page, expect, sync_playwright
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -102,7 +103,8 @@ def test_run_of_the_form_ends_with_its_verdict_and_samples_to_read(desk: Desk, h
     desk.choose("diversify", "from_traits")
     desk.choose("low", "low")
     page.get_by_role("button", name="Submit").click()
-    expect(page.get_by_role("button", name="View run")).to_be_visible()
+    # The page's note of the run goes after seconds, which a busy machine can miss.
+    wait_until(lambda: stack.list_runs(handle), what="the run")
     [run_id] = stack.list_runs(handle)
     state, message = stack.wait_for_end(run_id)
     page.goto(f"{desk.address}/runs/flow-run/{run_id}?tab=Artifacts")
