@@ -123,7 +123,7 @@ class ModelCondition:
 
     @property
     def findings(self) -> list[Finding]:
-        """Return the findings, the most urgent first. A frozen model's have no commands that it refuses."""
+        """Return the findings, the most urgent first; without commands if the model is frozen and would refuse them."""
         return sorted(_list_findings(self), key=lambda finding: list(KINDS).index(finding.kind))
 
     @property

@@ -189,7 +189,7 @@ def test_night_that_did_not_run_is_told(deployed: Deployed) -> None:
     message = receiver.messages.pop()
 
     assert message["text"].startswith(
-        "Exemplars: no night for 25 hours. catalogue/nightly has not come to its end since"
+        "Exemplars: no nightly run for 25 hours. No run of catalogue/nightly has ended since"
     )
     assert datetime.fromisoformat(message["since"]) <= datetime.now(UTC)
 

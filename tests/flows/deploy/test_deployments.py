@@ -38,7 +38,7 @@ def test_deployment_is_of_a_flow_a_queue_and_this_version_and_explains_every_fie
     assert item["work_pool"]["work_queue_name"] in {queue.name for queue in QUEUES}
     assert (PACKAGE_VERSION, "prefect:simple") == (item["version"], item["version_type"])
     assert [] == [field for field in sorted(fields) if f"**{field}**" not in told]
-    assert all(words in item["description"] for words in ("**Afterwards**", "**When it fails**"))
+    assert all(words in item["description"] for words in ("**Afterwards**", "**If it fails**"))
     assert set(item["parameters"]) <= fields
     assert nightly == ("nightly" in item["tags"])
     assert (nightly or name == COLLECTOR) == bool(schedules) == ("concurrency_limit" in item)
