@@ -5,12 +5,12 @@
 HANDLE ?= u22a8.technical-writing
 SYNTH_TYPE ?= from_traits
 EFFORT ?= low
-# Of the command line alone: other programs have a variable of this name.
+# Only from the command line: other programs use a variable of this name.
 override MODEL := $(if $(findstring command line,$(origin MODEL)),$(MODEL))
 VENV := .venv
 BIN := $(VENV)/bin
 SAY_PATH = case ":$$PATH:" in *":$(abspath $(BIN)):"*) ;; *) printf '%s\n' \
-  'So that `exemplars` and `python` are those of $(VENV), once in each terminal:' \
+  'To use `exemplars` and `python` of $(VENV), run this once in each terminal:' \
   '  export PATH="$$PWD/$(BIN):$$PATH"';; esac
 # Prefect would send statistics, and say so on a terminal.
 DO_NOT_TRACK ?= 1
@@ -26,8 +26,8 @@ help:
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, import contracts, tests: what CI runs"
 	@echo "make bench   the benchmarks"
-	@echo "make chaos   long races, kills and fuzzing; kills, faults, budgets and outages, a table of each: an hour and more"
-	@echo "make teaches the yardstick: do samples teach? Real texts, five draws, hours"
+	@echo "make chaos   long races, kills, fuzzing; then a table each of kills, faults, budgets and outages: over an hour"
+	@echo "make teaches do samples teach? Tests on real texts, five draws; takes hours"
 
 run: $(VENV)/.run $(if $(MODEL)$(EXEMPLARS_SYNTH_MODEL),,$(VENV)/.model)
 	@$(if $(MODEL),$(BIN)/exemplars models get "$(MODEL)" >/dev/null)
@@ -53,12 +53,12 @@ docs: $(VENV)/.dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open site/index.html"
 
-# Two cores: a process for the tests of the stack (tests/conftest.py), which wait much, and two for the others. Each
+# On two cores: one process for the stack's tests (tests/conftest.py), mostly waiting, and two for the others. Each
 # takes 45 CPU seconds for imports and a Prefect server of its own.
 test: $(VENV)/.dev
 	$(BIN)/pytest tests --ignore=tests/bench -n 3 --no-loadscope-reorder
 
-# Types, and a benchmark that compares CPU seconds, beside the tests: they take one core for a minute and a half.
+# Types and a benchmark of CPU seconds run parallel to the tests: they take one core for a minute and a half.
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -93,10 +93,10 @@ $(VENV)/.mcp: requirements-mcp.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements-mcp.lock
 	@touch $(VENV)/.run $@
 
-# Until it is there, SmolLM2 of the lock file writes.
+# Without it, SmolLM2 of the lock file is used.
 $(VENV)/.model: | $(VENV)/.run
 	@if $(BIN)/exemplars models get qwen2.5-coder-0.5b >/dev/null; then touch $@; \
-	else echo "embedded/smollm2-135m writes meanwhile. The next make run tries again" >&2; fi
+	else echo "embedded/smollm2-135m is used for now. The next make run tries again" >&2; fi
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements-dev.lock

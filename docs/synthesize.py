@@ -1,4 +1,4 @@
-"""Asks the HTTP API for samples of a model, waits until they are attached, and prints all that it has as JSON lines."""
+"""Ask the HTTP API for samples of a model, wait until they are attached, and print all samples as JSON lines."""
 
 import json
 import os
@@ -13,7 +13,7 @@ model = f"/models/{sys.argv[1]}"
 
 
 def ask(method: str, path: str, **options: Any) -> httpx.Response:
-    """Comes again while Prefect does not answer; gives up on all refusals but those that name a run to wait for."""
+    """Retry while Prefect does not answer; exit on a refusal, unless it names a run to wait for."""
     while (answer := api.request(method, path, **options)).status_code == 503:
         time.sleep(int(answer.headers.get("Retry-After", "5")))
     if answer.is_error and "X-Run-Id" not in answer.headers:
@@ -26,7 +26,7 @@ while busy:
     answer = ask("POST", f"{model}/samples/synthesize", json={"effort": "low"})
     while (last := ask("GET", model).json()["last_operation"])["status"] in ("queued", "running"):
         time.sleep(2)
-    # Another synthesis was under way: now that it has ended, ask again. The same one is as good as ours.
+    # A different synthesis was under way and has ended: ask again. An identical one counts as ours.
     busy = answer.is_error and answer.json()["error"]["code"] == "model_busy"
 if last["status"] != "succeeded":
     sys.exit(f"Run {last['run_id']} ended as {last['status']}: {last['error']}")

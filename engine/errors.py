@@ -65,7 +65,7 @@ class UnknownModelError(HandleError):
 
 
 class NoTraitsError(InputError):
-    """A model's traits are still to be discovered, so there is nothing to synthesize from."""
+    """The ``traits`` of a model are ``discover``, not a list, so there is nothing to synthesize from."""
 
 
 class NoSeedsError(InputError):

@@ -88,7 +88,7 @@ class ModelSummary:
     Args:
         state: the state in ``lifecycle.json``, ``draft`` without one. Prefect knows whether a run works on the model.
         effort: the effort that the model names, None if it names none.
-        traits: empty if they are still to be discovered.
+        traits: empty if the model has ``traits: discover``.
         mistakes: the mistakes in the files, a line each; empty if there are none. Otherwise only the handle is set.
     """
 

@@ -45,7 +45,7 @@ def load_samples(handle: str, pool: Pool = "train", *, authored: bool = False) -
         StoreError: the store cannot be read.
     """
     if pool not in get_args(Pool):
-        raise InputError(f"{pool!r} is not a pool. There are: {' and '.join(get_args(Pool))}")
+        raise InputError(f"{pool!r} is not a pool. The pools are: {' and '.join(get_args(Pool))}")
     if authored and pool == "eval":
         raise InputError("authored samples are for training, and samples of eval are not. Load them separately")
     settings = read_settings()

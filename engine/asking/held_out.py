@@ -26,7 +26,7 @@ def find_overlaps(texts: Sequence[str], pools: Sequence[StoredTexts], kind: Near
     nearest = [find_nearest(texts, pool, kind) for pool in pools]
     near = {text: match for text in texts if (match := choose_nearest(*(matches.get(text) for matches in nearest)))}
     rest = [text for text in texts if text not in near]
-    # If several texts have a run in common with a new text, the last one is named.
+    # If several texts share a run of words with a new one, the last is named.
     others: dict[str, dict[tuple[str, ...], str]] = {}
     for pool in pools:
         for item in share_runs(rest, pool):
@@ -56,7 +56,7 @@ def restrict_to_pool(model: Model, synth_type: SynthType) -> Model:
 def list_taken_subjects(model: Model, synth_type: SynthType) -> frozenset[str]:
     """List the subjects that a run must not use, in the form of ``normalise``: the opposite pool's subjects.
 
-    ``enrich`` also excludes the subjects of its own pool; ``enrich`` and ``diversify`` those of authored texts.
+    Also excluded: for ``enrich`` its own pool's subjects, for it and ``diversify`` those of authored texts.
     """
     subjects = list(as_stored(model.held_out).count_subjects())
     if synth_type != "from_traits":

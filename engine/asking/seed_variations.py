@@ -44,7 +44,7 @@ def check_seeds(model: Model) -> None:
 
 def _describe_conflicts(model: Model) -> str:
     places = [seed.place or repr(seed.text[:40]) for seed in model.conflicting_labels[:4]]
-    return f". Texts at both sides of a trait are not used: {', '.join(places)}" if places else ""
+    return f". Texts labelled for both poles are not used: {', '.join(places)}" if places else ""
 
 
 def find_seedless(traits: Iterable[Trait], seeds: Iterable[Seed]) -> list[tuple[Trait, Pole]]:

@@ -27,7 +27,7 @@ Flags = NDArray[np.bool_]
 # Maximum number of embedded seeds per pole, spread over the files: some seconds of the encoder.
 MOST_PLACED = 300
 # Maximum number of wrong texts that are named for a trait.
-MOST_NAMED = 5
+MAX_NAMED = 5
 SHOWN = 60
 # A text is named if it lies at least this far on the other pole's side, in halves of the distance between the poles'
 # means, and the axis separates all texts at least this well. None of the catalogue's 344 samples at a pole was named.
@@ -89,7 +89,7 @@ def list_wrong_sides(model: Model, embedder: Embedder) -> Iterator[Hint]:
             continue
         seeds = [seed for pole in POLES for seed in drawn[pole]]
         positive = np.array([seed.pole == "positive" for seed in seeds])
-        for index in find_wrong(embedder.embed([seed.text for seed in seeds]), positive)[:MOST_NAMED]:
+        for index in find_wrong(embedder.embed([seed.text for seed in seeds]), positive)[:MAX_NAMED]:
             label, other = (trait.label(pole) for pole in (POLES if positive[index] else reversed(POLES)))
             shown = shorten(" ".join(seeds[index].text.split()), SHOWN)
             message = f"{shown!r} is labelled {label!r}, and reads like those labelled {other!r}"

@@ -164,5 +164,5 @@ def explain_suggestions(model: Model, frame: pd.DataFrame, place: str) -> str:
         counts = [f"{frequencies[label]:,} × {label}" for label in labels if label in frequencies]
         suggested = f"the axis suggests {', '.join(counts)}" if counts else "the axis suggests none"
         lines.append(f"  {trait.key}: {' or '.join(labels)}, or a number from 0 to 1; {suggested}")
-    lines.append(f"Fill what you can of the empty columns, then: exemplars add {model.handle} {shlex.quote(place)}")
+    lines.append(f"Fill in the empty columns where you can, then: exemplars add {model.handle} {shlex.quote(place)}")
     return "\n".join(lines)

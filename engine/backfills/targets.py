@@ -114,7 +114,7 @@ def examine(settings: Settings, request: BackfillRequest, handle: str) -> ModelS
     with suppress(InputError):
         is_frozen = read_lifecycle(settings.models_uri, handle).state not in DRAFTS
         if is_frozen and (request.only_lacking or request.refresh):
-            return ModelStatus(SkipReason("It is no draft, so its samples are frozen"))
+            return ModelStatus(SkipReason("It is not a draft, so its samples are frozen"))
         model = load_model(settings.models_uri, handle)
         sets = list_sets(settings.samples_uri, handle, choose_pool(request.synth_type))
         older = [] if is_frozen else list_outdated(sets, model)

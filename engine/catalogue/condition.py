@@ -10,14 +10,14 @@ from engine.domain.model import POLES, Pole
 from engine.llm.client.prices import add_costs
 from engine.text.formatting import count_noun, join_words, shorten
 
-Kind = Literal["broken", "failed", "waits", "hardly apart", "one thing", "lacking", "unbalanced", "older", "empty"]
+Kind = Literal["broken", "failed", "waits", "hardly apart", "same axis", "lacking", "unbalanced", "older", "empty"]
 # Names of the kinds of findings, the most urgent first.
 KINDS: Mapping[Kind, str] = {
     "broken": "cannot be read",
     "failed": "last run failed",
     "waits": "waits for your decision",
     "hardly apart": "poles hardly separated",
-    "one thing": "two traits measure the same",
+    "same axis": "two traits measure the same",
     "lacking": "a pole has no samples",
     "unbalanced": "unbalanced poles",
     "older": "older definition",
@@ -25,7 +25,7 @@ KINDS: Mapping[Kind, str] = {
 }
 # Minimum share of each pole, as in the gate's suite ``whole``.
 MIN_POLE_SHARE = 0.4
-MAX_MESSAGES = 300
+MAX_MESSAGE_CHARS = 300
 
 # Number of samples of one trait by pole.
 Counts = Mapping[Pole, int]
@@ -51,7 +51,7 @@ class TraitCondition:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run that left a set.
+    """A run that wrote a set.
 
     Args:
         status: the set's status, ``attached``, ``proposed``, ``rejected`` or ``detached``; ``turned down`` if a
@@ -96,7 +96,7 @@ class ModelCondition:
         sets: number of attached sets, except the sets that are set aside for evaluation.
         set_aside: number of samples in the sets for evaluation.
         older_samples: number of attached samples that were generated for an older definition.
-        runs: all runs that left a set.
+        runs: all runs that wrote a set.
         faults: files and sets that cannot be read.
     """
 
@@ -113,12 +113,12 @@ class ModelCondition:
 
     @property
     def last(self) -> PastRun | None:
-        """Return the run that left the newest set."""
+        """Return the run that wrote the newest set."""
         return max(self.runs, key=lambda run: run.created_at, default=None)
 
     @property
     def cost_usd(self) -> float | None:
-        """Return the cost of all runs that left a set; None if no price is known."""
+        """Return the cost of all runs that wrote a set; None if no price is known."""
         return add_costs(*(run.cost_usd for run in self.runs))
 
     @property
@@ -128,7 +128,7 @@ class ModelCondition:
 
     @property
     def needs_person(self) -> bool:
-        """Return whether a finding needs a person. A model that no run has attached samples to does not."""
+        """Return whether a finding needs a person; the finding ``empty`` does not."""
         return any(finding.kind != "empty" for finding in self.findings)
 
 
@@ -137,7 +137,7 @@ def _list_findings(model: ModelCondition) -> Iterator[Finding]:
     command = f"exemplars synthesize {model.handle}"
     last = model.last
     if last is not None and last.status == "rejected":
-        why = f": {shorten(' '.join(last.message.split()), MAX_MESSAGES)}" if last.message else ""
+        why = f": {shorten(' '.join(last.message.split()), MAX_MESSAGE_CHARS)}" if last.message else ""
         effort = f" --effort {last.effort}" if last.effort else ""
         retry = f"{command} --synth-type {last.synth_type}{effort}"
         message = f"Run {last.run_id} attached nothing{why}"
@@ -155,7 +155,7 @@ def _list_findings(model: ModelCondition) -> Iterator[Finding]:
             f"{one} and {other}: their axes have a cosine of {cosine:.2f}{direction}. Remove one from model.yaml, "
             "or add seeds with different poles for the two traits"
         )
-        yield Finding("one thing", message, _for_draft(model, command))
+        yield Finding("same axis", message, _for_draft(model, command))
     yield from _list_count_findings(model, command)
 
 
@@ -165,14 +165,14 @@ def _list_count_findings(model: ModelCondition, command: str) -> Iterator[Findin
             yield Finding("empty", "No run has attached samples", _for_draft(model, command))
         return
     if model.older_samples and (refresh := _for_draft(model, f"{command} --refresh")):
-        message = f"{count_noun(model.older_samples, 'sample')} were generated for an older definition"
+        message = f"Generated for an older definition: {count_noun(model.older_samples, 'sample')}"
         yield Finding("older", message, refresh)
     fill = _for_draft(model, f"{command} --only-lacking")
     for trait in model.traits:
         empty = [trait.labels[pole] for pole in POLES if not trait.attached[pole]]
         totals = {pole: trait.authored[pole] + trait.attached[pole] for pole in POLES}
         if empty:
-            yield Finding("lacking", f"{trait.name}: no sample is {join_words(empty)}", fill)
+            yield Finding("lacking", f"{trait.name}: no samples for {join_words(empty)}", fill)
         elif _is_unbalanced(totals):
             counts = " and ".join(f"{totals[pole]:,} {trait.labels[pole]}" for pole in POLES)
             # If only the authored samples are unbalanced, more samples of both poles outweigh them.

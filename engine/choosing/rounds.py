@@ -45,12 +45,14 @@ WAYS_BACK = {
 }
 # The maximum number of ids in a warning; the report shows the id of each text.
 NAMED_IDS = 6
-LEARNED_INSTEAD = "A scorer may learn that in place of the trait"
+LEARNED_INSTEAD = "A classifier may learn this instead of the trait"
 REPLACE_THEM = "run at a higher effort, or give the effort more replacement_rounds (data/effort.yaml)"
-LEVEL_SEEDS = "rewrite the trait's seeds, which the synth model imitates, so that both poles share it"
-ADD_SEEDS = "add seeds in which both poles share it"
+LEVEL_SEEDS = (
+    "rewrite your samples of the trait, which the synth model imitates, so that the poles do not differ in this"
+)
+ADD_SEEDS = "add samples in which the poles do not differ in this"
 SAY_IN_BRIEF = "say in the brief's edge_cases that both poles may have it"
-NOT_SHOWN = "The synth model is not shown the brief."
+NOT_SHOWN = "The brief cannot help, because this model does not read it."
 
 
 class Rounds:
@@ -203,7 +205,7 @@ class Rounds:
             if self.judge_aucs.get(key, 0.0) < MIN_AUC and not any(item.votes for item in accepted):
                 poles = " from ".join(map(self.plan.model.trait(key).label, POLES))
                 aucs = f"AUC {auc:.2f} in all {len(accepted)} accepted texts{kept.get(key, '')}"
-                finding = f"{key}: {INSEPARABLE} {poles} ({aucs}): a scorer learns nothing from them"
+                finding = f"{key}: {INSEPARABLE} {poles} ({aucs}): a classifier learns nothing from them"
                 sentences[key] = f"{finding}. {capitalise(self._advise_sharper_poles(key, status))}"
         return sentences
 

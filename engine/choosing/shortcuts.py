@@ -1,4 +1,4 @@
-"""Find shortcuts: features simpler than the whole text that separate the poles, so that a scorer would learn them.
+"""Find shortcuts: features simpler than the whole text that separate the poles, so that a classifier would learn them.
 
 The AUCs of length, punctuation, the subject, the opening word and single words are each compared with the probe's AUC
 on the whole text.
@@ -62,8 +62,8 @@ class Shortcut:
     def describe(self, label: str) -> str:
         """Describe the shortcut in a clause; ``label`` is the label of its pole."""
         clauses = {
-            "length": f"the number of words alone separates the poles: more of them at {label!r}",
-            "punctuation": f"{self.what} alone separate the poles: more of them at {label!r}",
+            "length": f"the number of words alone separates the poles: more of them in {label!r}",
+            "punctuation": f"{self.what} alone separate the poles: more of them in {label!r}",
             "subject": "the subjects alone separate the poles",
             "opening": f"the first word alone separates the poles: {self.what!r} at {label!r}",
             "word": f"one word alone separates the poles: {self.what!r} at {label!r}",

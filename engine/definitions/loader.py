@@ -1,6 +1,6 @@
-"""Load ``model.yaml`` and the samples that it names into one frozen ``Model`` (contract, section 2).
+"""Load ``model.yaml`` and the samples that it names into one frozen ``Model`` (the platform's contract, section 2).
 
-A repeated seed counts once; seeds with contradicting labels do not count.
+A *seed* (authored sample) given twice counts once; seeds with contradicting labels do not count.
 """
 
 import difflib
@@ -27,10 +27,10 @@ from engine.text.words import drop_unseen, normalise
 
 MODEL_FILE = "model.yaml"
 SAMPLE_EXTENSIONS = (".jsonl", ".csv")
-# A handle of this similarity or more is suggested. It is high, since the handles of a team share their namespace.
+# Handles at least this similar are suggested. The limit is high, since the handles of a team share their namespace.
 NEAR_HANDLE_CUTOFF = 0.7
-# Lines or texts that a message names one by one; it counts the rest.
-MOST_NAMED = 5
+# Maximum number of lines or texts that a message names.
+MAX_NAMED = 5
 MIDDLE = 0.5
 
 
@@ -39,7 +39,7 @@ def load_model(models_uri: str, handle: str) -> Model:
 
     Raises:
         HandleError: the handle is malformed; an UnknownModelError, with similar handles, if no model has it.
-        NoTraitsError: the model's traits are still to be discovered.
+        NoTraitsError: ``traits`` is ``discover`` instead of a list.
         DefinitionError: there are mistakes in ``model.yaml`` or its sources; the error carries all of them.
         StoreError: the folder cannot be read.
     """
@@ -76,7 +76,7 @@ def check_traits(outline: Outline) -> None:
     """Check that a model has traits to synthesize from.
 
     Raises:
-        NoTraitsError: the traits are still to be discovered.
+        NoTraitsError: ``traits`` is ``discover`` instead of a list.
     """
     if not outline.traits:
         raise NoTraitsError(
@@ -91,7 +91,7 @@ def deduplicate_seeds(model: Model) -> Model:
     Seeds of one text and trait contradict each other if their qualities lie on both sides of the middle: it is unknown
     which is right, so they become ``conflicting_labels``. Otherwise the first one counts. A text for two traits is two
     seeds.
-    Texts are equal if their normal forms are. On both sides of the middle, case and punctuation must be equal too,
+    Texts are equal if their normal forms are. For opposite labels, case and punctuation must be equal too,
     since the trait may be about them.
     """
     groups = _group(model.seeds)
@@ -103,8 +103,8 @@ def deduplicate_seeds(model: Model) -> Model:
         conflicting_labels=tuple(seed for group in conflicting_labels for seed in group),
         skipped=(
             *model.skipped,
-            *_skip(conflicting_labels, "at both sides of its trait, so it is not used"),
-            *_skip(doubled, "there more than once, so the first counts"),
+            *_skip(conflicting_labels, "labelled for both poles, so it is not used"),
+            *_skip(doubled, "listed more than once, so the first counts"),
         ),
     )
 
@@ -156,7 +156,7 @@ def _read_definition(models_uri: str, handle: str) -> bytes:
     if content is None:
         known = list_handles(models_uri)
         similar = difflib.get_close_matches(handle, known, cutoff=NEAR_HANDLE_CUTOFF)
-        hint = f"Did you mean {' or '.join(similar)}?" if similar else f"There are: {name_some(known) or 'none'}"
+        hint = f"Did you mean {' or '.join(similar)}?" if similar else f"Known models: {name_some(known) or 'none'}"
         if handle in list_folders(models_uri):
             hint = f"Its folder exists, but has no {MODEL_FILE}"
         raise UnknownModelError(f"No model {handle!r} in {models_uri}. {hint}")
@@ -187,9 +187,9 @@ def _read_source(folder: str, source: Source, findings: Findings) -> list[Seed]:
 
 def _list_skipped_lines(source: Source, lines: Sequence[int]) -> Iterator[Skipped]:
     if source.type == "file" and lines:
-        more = f" and {len(lines) - MOST_NAMED:,} more" if len(lines) > MOST_NAMED else ""
-        numbers = f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines[:MOST_NAMED]))}{more}"
-        why = "headings and what has no letters are no passages; with `split: lines` every line is one"
+        more = f" and {len(lines) - MAX_NAMED:,} more" if len(lines) > MAX_NAMED else ""
+        numbers = f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines[:MAX_NAMED]))}{more}"
+        why = "headings and lines without letters are not passages; with `split: lines` every line is one"
         yield Skipped(f"{source.name}, {numbers}", why)
 
 
@@ -210,8 +210,8 @@ def _contradict(group: Sequence[Seed]) -> bool:
 
 
 def _skip(groups: Sequence[Sequence[Seed]], why: str) -> Iterator[Skipped]:
-    for group in groups[:MOST_NAMED]:
+    for group in groups[:MAX_NAMED]:
         places = join_words([f"{seed.place or repr(seed.text[:40])} (quality {seed.quality:g})" for seed in group])
         yield Skipped(f"seed for {group[0].trait}", f"the same text is {why}: {places}")
-    if len(groups) > MOST_NAMED:
-        yield Skipped(f"{len(groups) - MOST_NAMED:,} more seeds", f"each is {why}")
+    if len(groups) > MAX_NAMED:
+        yield Skipped(f"{len(groups) - MAX_NAMED:,} more seeds", f"each is {why}")

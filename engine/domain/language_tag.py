@@ -1,4 +1,4 @@
-"""Parse language tags (BCP 47, RFC 5646), which name languages in ``model.yaml`` and in the decision for a model."""
+"""Parse language tags (BCP 47, RFC 5646), which name languages in ``model.yaml`` and in what a run decides."""
 
 from contextlib import suppress
 from functools import cache
@@ -9,7 +9,7 @@ from langcodes.tag_parser import LanguageTagError
 ALLOWED = "a language tag (BCP 47) such as de, pt-BR or zh-Hant"
 # Valid tags that name no single language: several, none, undetermined, uncoded.
 _NO_LANGUAGE = ("mul", "zxx", "und", "mis")
-# Languages that word lists and detectors treat as a related one.
+# Languages for which word lists and detectors know only a related language.
 _CODES = {"nb": "no", "nn": "no", "fil": "tl", "yue": "zh", "wuu": "zh", "ary": "ar", "arz": "ar"}
 
 

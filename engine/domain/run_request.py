@@ -45,12 +45,12 @@ def check_choices(synth_type: str, effort: str | None, per_pole: int | None = No
         InputError: a value is unknown or out of range.
     """
     if synth_type not in SYNTH_TYPES:
-        raise InputError(f"{synth_type!r} is not a synth type. There are: {', '.join(SYNTH_TYPES)}")
+        raise InputError(f"{synth_type!r} is not a synth type. The synth types are: {', '.join(SYNTH_TYPES)}")
     check_effort(effort)
     if per_pole is not None and not 1 <= per_pole <= MOST_PER_POLE:
         raise InputError(f"{per_pole:,} samples a pole cannot be made. Ask for 1 to {MOST_PER_POLE:,}")
     if batch not in get_args(BatchMode):
-        raise InputError(f"--batch={batch} is not known. There are: --batch or --batch=first, and --batch=all")
+        raise InputError(f"--batch={batch} is not known. Give --batch, --batch=first or --batch=all")
 
 
 def check_effort(effort: str | None) -> Effort | None:
@@ -62,4 +62,4 @@ def check_effort(effort: str | None) -> Effort | None:
     if effort is None or effort in EFFORTS:
         return cast("Effort | None", effort)
     number = f". For {effort} samples a pole say --per-pole {effort}" if effort.isdecimal() else ""
-    raise InputError(f"{effort!r} is not an effort. There are: {', '.join(EFFORTS)}{number}")
+    raise InputError(f"{effort!r} is not an effort. The efforts are: {', '.join(EFFORTS)}{number}")

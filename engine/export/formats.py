@@ -131,7 +131,7 @@ def export_samples(
         StoreError: the store cannot be read, or the path cannot be written.
     """
     if format_name not in FORMATS:
-        raise InputError(f"{format_name!r} is not a format. There are: {', '.join(FORMATS)}")
+        raise InputError(f"{format_name!r} is not a format. The formats are: {', '.join(FORMATS)}")
     chosen = FORMATS[format_name]
     pools = _choose_pools(format_name, chosen, pool)
     target = Target(Path(to), chosen.entries, force)
@@ -155,7 +155,7 @@ def export_samples(
 def _choose_pools(format_name: str, chosen: Format, pool: str | None) -> tuple[Pool, ...]:
     requested = pool or chosen.default_pool
     if requested not in REQUESTED_POOLS:
-        raise InputError(f"{requested!r} is not a pool. There are: {', '.join(REQUESTED_POOLS)}")
+        raise InputError(f"{requested!r} is not a pool. The pools are: {', '.join(REQUESTED_POOLS)}")
     if chosen.for_model and requested != "train":
         raise InputError(
             f"The output of the format {format_name} becomes training samples of a model, and these must not contain "

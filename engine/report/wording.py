@@ -25,7 +25,7 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "truncated": "It breaks off before its end.",
     "meta_talk": "It talks about the task (“Here is an example …”), or begins as many others do (“Sure, here is …”).",
     "placeholder": "It leaves a gap to be filled in, such as [name] or [TBD].",
-    "label_leak": "It names the trait or the pole, or repeats the definition, so that a scorer learns those words.",
+    "label_leak": "It names the trait or the pole, or repeats the definition, so that a classifier learns those words.",
     "prompt_echo": "It repeats the instructions that the model was given.",
     "wrong_language": "It is not in the model's language.",
     "duplicate": "It repeats another sample word for word.",

@@ -1,4 +1,4 @@
-"""Find labels, and the author's own words about a trait, in a text. A scorer would learn these and not the trait."""
+"""Find labels, and the author's own words about a trait, in a text. A classifier would learn these, not the trait."""
 
 import html
 from functools import lru_cache

@@ -5,8 +5,9 @@ these words are the model's introduction and not part of the text. If the author
 belong to the genre: "Dear customer:".
 
 A small model copies whole phrases of the seeds in its prompt, too short to count as copies, and pastes a seed's street
-or sum into texts about other things. A scorer would learn the seed and not the trait. So phrases, names and numbers of
-a single seed may be in at most an eighth of a pole's texts. Phrases of several seeds of a trait belong to the genre.
+or sum into texts about other things. A classifier would learn the seed, not the trait. So phrases, names and numbers
+of a single seed may be in at most an eighth of a pole's texts. Phrases of several seeds of a trait belong to the
+genre.
 """
 
 from collections import Counter

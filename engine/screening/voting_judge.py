@@ -1,8 +1,8 @@
 """Let the chat judge vote on each text without knowing its label, until the majority is decided.
 
-The poles are swapped from vote to vote. An answer counts if the reply names it, and it stands alone. A decision model
+The poles are swapped from vote to vote. An answer counts only if it stands alone in the reply. A decision model
 has one vote, because it gives the same answer to the same request.
-docs/decisions/003-choice.md describes the form, the third vote and their costs.
+docs/decisions/003-choice.md: a vote's form, why a third, and their costs.
 """
 
 import hashlib
@@ -30,18 +30,18 @@ from engine.system.concurrency import gather_or_cancel, log_context
 from engine.text.formatting import quote_reply
 
 LOGGER = logging.getLogger("exemplars.votes")
-# Tokens of a label in JSON, with room for a code fence or a preamble, and of a yes or no for sense or a question.
+# Tokens of a label in JSON, with room for a code fence or a preamble, and of a yes or no to a further question.
 VOTE_TOKENS, YES_NO_TOKENS = 100, 12
 # The first two votes, one in each order of the poles, have temperature 0. A later vote, or a second attempt, has the
 # same prompt as an earlier vote, and at temperature 0 its answer would be the same.
 LATER_TEMPERATURE = 0.7
-SWAPPED_ONCE = 2
+NEW_PROMPTS = 2
 # Number of texts to vote on first. If none has a readable vote, no text will have one: with 15 % unreadable
 # replies, this happens by chance once in four million runs.
 FIRST_TEXTS = 4
 # After an invalid vote, the judge is asked once more.
 ATTEMPTS = 2
-# A named answer is replaced by a character from this one on. No folded label has such a character.
+# Named answers are replaced by characters from this code point on. No folded label has one.
 _FIRST_SIGN = 0xE000
 _OBJECT = regex.compile(r"\{[^{}]*\}")
 _UNSEEN = regex.compile(r"[\p{Cf}\p{Co}\ufe0e\ufe0f]")
@@ -176,7 +176,7 @@ class VotingJudge:
         first, decides = choose_first(plan.seed, exemplar.key, number), self.gateway.endpoint.decides
         asks_sense = self._asks_sense(exemplar)
         request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, asks_sense, decides)
-        is_new_prompt = number < SWAPPED_ONCE and attempt == 0
+        is_new_prompt = number < NEW_PROMPTS and attempt == 0
         temperature = 0.0 if is_new_prompt else LATER_TEMPERATURE
         return replace(request, temperature=temperature, label=f"vote/{exemplar.key}/{number}/{attempt}")
 
@@ -189,7 +189,7 @@ class VotingJudge:
         quoted = [quote_reply(reply) for reply in islice(different, 2)]
         return (
             f"The judge {endpoint.name} casts no vote that can be read: none of its first {count} answers names one of "
-            f"the given labels, or neither. Examples: {' and '.join(quoted)}. Judging stopped there. Choose another "
+            f"the labels, or 'neither'. Examples: {' and '.join(quoted)}. Judging stopped there. Choose another "
             f"judge ({endpoint.settings}_MODEL). The replies are kept and not paid for again; to ask the same judge "
             f"anew, run 'exemplars prune --replies {plan.model.handle}' first"
         )
@@ -224,7 +224,7 @@ def make_vote_request(
 def read_vote(
     reply: Reply, model: Model, trait: str, first: Pole, endpoint: Endpoint, asks_sense: bool = False
 ) -> Vote:
-    """Read a vote with all its answers from a reply; "invalid" if the reply names no pole's label and not "neither"."""
+    """Read a vote with all its answers from a reply; "invalid" if it has no pole's label and no "neither"."""
     invalid = Vote(endpoint.name, "invalid", first)
     if reply.finish == REFUSED:
         return invalid
@@ -289,7 +289,7 @@ def _fold(text: str) -> str:
 
 
 def _write_pattern(words: Sequence[str]) -> str:
-    """Return the pattern of an answer that is not part of a longer word, or of a longer row of its sign."""
+    """Return the pattern of an answer that is not part of a longer word or a row of the same sign."""
     ends = words[0][0], words[-1][-1]
     first, last = (r"\w" if regex.match(r"\w", end) else regex.escape(end) for end in ends)
     return rf"(?<!{first})" + r"\s+".join(map(regex.escape, words)) + rf"(?!{last})"

@@ -84,7 +84,7 @@ def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet
 
 def detach_replaced(replaced: Iterable[tuple[StoredSet, str]]) -> Iterator[str]:
     """Detach the sets that ``list_replaced`` returned, and yield a line for each. The caller must not hold a lock of
-    the model; it needs no lease, since our readers do not see these sets.
+    the model; it needs no lease, since our programs skip these sets.
 
     Raises:
         StoreError: as ``detach_set``; the next run of the model resumes.

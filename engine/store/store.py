@@ -77,7 +77,7 @@ class StoredSet(SetFolder):
 
     @property
     def replaces(self) -> tuple[str, ...]:
-        """The run ids of the sets that this set replaced: our readers skip them from the moment it was attached."""
+        """The run ids of the sets that this set replaced: our programs skip them from the moment it was attached."""
         return tuple(self.manifest.get("replaces", ())) if self.status in ("attached", "detached") else ()
 
     def as_detached(self) -> "StoredSet":

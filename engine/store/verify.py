@@ -1,7 +1,7 @@
 """Verify every byte of a sample store, and report each fault with its place and remedy: ``exemplars verify``.
 
 A set's manifest is sealed and has the digest of each file, so a file with the right digest is as it was written.
-An unfinished change is no fault: our readers do not see it, and the model's next run completes it or undoes it.
+An unfinished change is not a fault: our programs skip it, and the model's next run completes it or undoes it.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ class Fault:
 
 @dataclass(slots=True)
 class StoreVerifier:
-    """A check of a store: ``find_faults`` yields its faults; its numbers count the parts read so far."""
+    """A check of a store: ``find_faults`` yields its faults; the other fields count what was read."""
 
     samples_uri: str
     models: int = 0
@@ -139,7 +139,7 @@ class _SetCheck:
         self.faults.append(Fault(what, f"{self._place}/{name}".rstrip("/"), remedy.format(run_id=run_id)))
 
     def _check_listing(self, names: set[str], manifest: Mapping[str, Any]) -> None:
-        # An unfinished detach or attach leaves samples or a copy of them.
+        # An unfinished detach or attach leaves samples or a copy behind.
         begun = {"attached": {DETACHED}, "detached": {SAMPLES}, "proposed": {SAMPLES}}.get(self.status, set())
         for name in sorted(names - {MANIFEST, DECISIONS, *begun, *manifest["files"]}):
             if not is_part(name):
@@ -151,11 +151,11 @@ class _SetCheck:
             with open_whole(f"{self._place}/{name}") as source:
                 size = source.size()
                 self.size_bytes += size
-                left = None
+                rest = None
                 if size != entry["bytes"] and has_samples and is_attached(manifest):
-                    left = read_left(bytes(source.read()), manifest)
-                if left is not None:
-                    self.ids = np.asarray(left["id"], np.int64)
+                    rest = read_left(bytes(source.read()), manifest)
+                if rest is not None:
+                    self.ids = np.asarray(rest["id"], np.int64)
                 elif size != entry["bytes"]:
                     fault = f"a file that was altered: {size} bytes, but the manifest says {entry['bytes']}"
                     self._add(fault, name, RESTORE)
@@ -182,7 +182,7 @@ def _find_duplicates(ids: Mapping[str, Ids]) -> Iterator[Fault]:
             yield Fault(
                 f"{repeated.size} samples that are attached more than once, such as id {repeated[0]}",
                 place,
-                f"Detach one of the sets with them, such as this: `exemplars detach {place.rpartition('/run=')[2]}`",
+                f"Detach one of their sets, for example this one: `exemplars detach {place.rpartition('/run=')[2]}`",
             )
 
 

@@ -20,15 +20,15 @@ MIN_LENGTH, MAX_LENGTH = 0.6, 1.6
 # Maximum share of the shorter text's content words that the longer text has too. In 99 of 100 pairs of authored texts
 # of one pole this share is .22 at most, and it is never over .33.
 MAX_SHARED_CONTENT = 0.35
-# Maximum distance of a text from its seed: the root mean square over features, in spreads of the pole's own texts.
+# Maximum distance of a text from its seed: the root mean square over features, in units of ``measure_spreads``.
 MAX_DISTANCE = 1.4
-# A pole's own spread is weighted by its number of texts. The general spread counts like four texts, multiplied by .7,
+# A pole's own spread is weighted by its number of texts. The general spread counts like four texts, but times .7,
 # because the texts of one pole are more alike than the works of one author.
 PRIOR_TEXTS = 4
 PRIOR_SHARE = 0.7
 
 FEATURES = ("words a sentence", "punctuation", "informal marks", "function words", "letters a word")
-# The standard deviation, in each feature, of the difference between two texts of one author, in ``_compare_form``.
+# The standard deviation, in each feature of ``_scale_voice``, of the difference between two texts of one author.
 GENERAL_SPREADS: Vectors = np.array([0.652, 0.142, 0.130, 0.114, 0.121])
 
 _CONTRACTION = re.compile(r"n't$|'(?:s|re|ve|ll|d|m)$")
@@ -47,7 +47,7 @@ def measure_spreads(texts: Sequence[str], language: str = "en") -> Vectors:
     if not seen:
         return np.sqrt(prior)
     # The difference of two texts has twice the variance of one text.
-    variance = 2 * np.stack([_compare_form(text, language) for text in texts]).var(axis=0, ddof=1)
+    variance = 2 * np.stack([_scale_voice(text, language) for text in texts]).var(axis=0, ddof=1)
     return np.sqrt((PRIOR_TEXTS * prior + seen * variance) / (PRIOR_TEXTS + seen))
 
 
@@ -64,18 +64,18 @@ def find_drift(seed_text: str, text: str, spreads: Vectors = GENERAL_SPREADS, la
     share = measure_shared_content(seed_text, text, language)
     if share > MAX_SHARED_CONTENT:
         return f"wording: {share:.0%} of the content words are the seed's, at most {MAX_SHARED_CONTENT:.0%} wanted"
-    apart = np.abs(_compare_form(text, language) - _compare_form(seed_text, language)) / spreads
+    apart = np.abs(_scale_voice(text, language) - _scale_voice(seed_text, language)) / spreads
     if (distance := _root_mean_square(apart)) <= MAX_DISTANCE:
         return None
     worst = int(np.argmax(apart))
     values = [measure_voice(item, language)[worst] for item in (text, seed_text)]
     difference = f"{FEATURES[worst]}: {values[0]:.2f}, the seed has {values[1]:.2f}"
-    return f"{difference} ({apart[worst]:.1f} spreads apart, all together {distance:.1f})"
+    return f"{difference} ({apart[worst]:.1f} spreads apart, overall {distance:.1f})"
 
 
 def measure_distance(one: str, other: str) -> float:
     """Return the style distance of two texts: the root mean square over features, in general spreads; 0 is equal."""
-    return _root_mean_square((_compare_form(one) - _compare_form(other)) / GENERAL_SPREADS)
+    return _root_mean_square((_scale_voice(one) - _scale_voice(other)) / GENERAL_SPREADS)
 
 
 # Cached, because each variation measures all seeds, to find the seeds nearest in style.
@@ -101,10 +101,10 @@ def measure_shared_content(one: str, other: str, language: str = "en") -> float:
     return len(first & second) / max(1, min(len(first), len(second)))
 
 
-def _compare_form(text: str, language: str = "en") -> Vectors:
+def _scale_voice(text: str, language: str = "en") -> Vectors:
     """Return the features with comparable differences: lengths by their logarithm, small shares by a root.
 
-    The root stabilises the variance of a share (Anscombe 1948: 3/8 is added to a count, here in 30 words).
+    The root stabilises the variance of a share (Anscombe 1948 adds 3/8 to a count; 30 words are assumed).
     """
     sentence, marks, informal, function_words, letters = measure_voice(text, language)
     shares = (math.sqrt(share + 0.0125) for share in (marks, informal))

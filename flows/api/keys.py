@@ -70,7 +70,7 @@ class Key:
         """Return the rights of the key as a phrase."""
         others = [name for name in PUBLIC_NAMESPACES if name not in self.namespaces]
         owned = f"{'reads and changes' if self.scope == 'authoring' else 'reads'} {', '.join(self.namespaces)}"
-        return f"{owned}; reads {', '.join(others)} like every key" if others else owned
+        return f"{owned}; every key reads {', '.join(others)}" if others else owned
 
     @property
     def own_place(self) -> str:

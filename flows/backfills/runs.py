@@ -84,8 +84,8 @@ class ChildRuns:
             answer = await self._client.request("POST", "/flow_runs/", json=body)
         return FlowRun.model_validate(answer.json())
 
-    async def take_up(self, run_id: str) -> FlowRun | None:
-        """Set a run that waits for a batch to pending and return it; None if it is no longer suspended."""
+    async def resume(self, run_id: str) -> FlowRun | None:
+        """Return a run that waits for a batch, set to pending; None if it is no longer suspended."""
         with suppress(ObjectNotFound):
             run = await self._client.read_flow_run(UUID(run_id))
             if run.state is not None and run.state.is_paused():
@@ -94,7 +94,7 @@ class ChildRuns:
         return None
 
     async def run(self, run: FlowRun) -> RunResult | Exception | State[Any]:
-        """Run it to its end; return its result, its error, or its state if it crashed or waits."""
+        """Run a child to its end; return its result or error; its state if it crashed or waits."""
         try:
             state = await run_flow_async(self._flow, flow_run=run, parameters=run.parameters, return_type="state")
         except Pause as paused:
@@ -113,7 +113,7 @@ class ChildRuns:
 
 @asynccontextmanager
 async def open_children(client: PrefectClient, flow: Flow[..., Any], count: int) -> AsyncIterator[ChildRuns]:
-    """Open the child runs of the current flow run, for the block; no child exists when the block begins."""
+    """Open child runs under the current flow run, for a ``with`` block that begins without any."""
     parent_id, attempt = UUID(str(flow_run.get_id())), flow_run.get_run_count()
     name = count_noun(count, "model")
     task_run = await client.create_task_run(_models, parent_id, f"models-{attempt}", name=name, state=Running())
@@ -132,7 +132,7 @@ async def open_children(client: PrefectClient, flow: Flow[..., Any], count: int)
 async def open_backfill_resources(
     settings: Settings, request: BackfillRequest, budget: Budget | None, logger: Logger
 ) -> AsyncIterator[RunResources]:
-    """Open the resources that all runs of the backfill share, for the block.
+    """Open, for a ``with`` block, what all runs of the backfill share.
 
     Args:
         budget: the cost limit of all runs together; None for no limit.
@@ -170,7 +170,7 @@ def make_shared_budget(
     def refuse(ceiling_usd: float) -> SharedBudgetError:
         return SharedBudgetError(
             f"The backfill's limit of {format_cost(max_cost_usd)} is reached: what is left is less than the "
-            f"{format_cost(ceiling_usd)} that the next call could cost. The replies are kept and not paid twice"
+            f"{format_cost(ceiling_usd)} that the next call could cost. The replies are kept and not paid for again"
         )
 
     budget = Budget(max_cost_usd, refuse, limit)
@@ -180,4 +180,4 @@ def make_shared_budget(
 
 @task(name="models")
 def _models() -> None:
-    """The task of the children's parent task run; it is never called."""
+    """The task of the task run over the child runs; never called."""

@@ -160,7 +160,7 @@ def describe_begin(forecast: BackfillEstimate, request: BackfillRequest) -> str:
         time = "" if seconds is None else f"; about {format_seconds(seconds)}"
         names = ", ".join(dict.fromkeys(name for each in estimates for name in each.prices))
         calls = count_noun(round(forecast.scale(forecast.total.likely.calls)), "call")
-        basis = f" (by {len(estimates)} of the {len(forecast.handles)} models)"
+        basis = f" (from {len(estimates)} of {len(forecast.handles)} models)"
         lines.append(
             f"Estimate: about {calls} to {names}, {forecast.describe_cost()}{time}"
             + (basis if len(estimates) < len(forecast.handles) else "")

@@ -120,7 +120,7 @@ class BackfillWorker:
         if awaited is None and await self._skip(row):
             return
         try:
-            run = None if awaited is None else await self._children.take_up(awaited.run_id)
+            run = None if awaited is None else await self._children.resume(awaited.run_id)
             run = run or await self._children.create(row.handle, self._request)
         except (httpx.HTTPError, PrefectException) as error:
             failure = OrchestratorError(f"Prefect's server did not create a run of {row.handle}: {error}")

@@ -108,7 +108,7 @@ def _describe_event(event: Event) -> str:
         return f"  {event.text}"
     if isinstance(event, KeptCounted) and any(event.kept.values()):
         kept = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in event.kept.items())
-        return f"  kept of {max(event.quotas.values(), default=0)}: {kept}"
+        return f"  kept (quota {max(event.quotas.values(), default=0)}): {kept}"
     return ""
 
 
@@ -195,7 +195,7 @@ def show_result(job: Job, result: RunResult) -> None:
             console.print(Text(f"    exemplars {command}"), soft_wrap=True)
     counts = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in result.kept.items())
     others = describe_others(result.rejected, result.spare)
-    kept = "kept" if job.missing is not None else f"kept of {result.wanted}"
+    kept = "kept" if job.missing is not None else f"kept (quota {result.wanted})"
     console.print(f"{kept}: {counts}; {others}")
     for name, path in (("samples", result.samples), ("report", result.report)):
         console.print(f"{name:8} {path.removeprefix(f'{Path.cwd()}/')}", soft_wrap=True)

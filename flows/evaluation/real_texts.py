@@ -107,9 +107,7 @@ def show_test(scoring: ScoringSet, test: RealTest, as_json: bool = False) -> Non
     for item in test.traits:
         table.add_row(*map(Text, (item.trait, *map(_format_reach, item.reached.values()))))
     console.print(table)
-    console.print(
-        "AUC and its 95 % interval: the share of pairs of a real text of each pole that lie the right way round"
-    )
+    console.print("AUC and its 95 % interval: the share of pairs, one real text of each pole, in the right order")
     for trait, item in zip(scoring.traits, test.traits, strict=True):
         for line in _explain_test(test.handle, trait, item):
             console.print(Text(f"{trait.key}: {line}"))

@@ -16,7 +16,7 @@ from flows.cli.options import JUDGE, JsonOption, RunOption, read_id
 if TYPE_CHECKING:
     from engine.lineage.lineage import Lineage
 
-# Characters of a text that the prompt shows in full.
+# Printed length of a text that the prompt has whole.
 OPENING_CHARS = 60
 
 app = typer.Typer()
@@ -27,7 +27,7 @@ def show_command(
     sample_id: Annotated[
         int, typer.Argument(metavar="ID", parser=read_id, help="The sample's id, as files and reports have it.")
     ],
-    handle: Annotated[str | None, typer.Option(help="Its model. Without it the whole store is looked through.")] = None,
+    handle: Annotated[str | None, typer.Option(help="Its model. Without it the whole store is searched.")] = None,
     run: RunOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -91,12 +91,12 @@ def _list_parts(origin: "Lineage") -> Iterator[tuple[str, str]]:
         yield (
             "what happened (UTC)",
             "\n".join(
-                f"{item.when[:19]}  {item.what}, by {item.who or 'nobody named'}{f': {item.why}' if item.why else ''}"
+                f"{item.when[:19]}  {item.what}, by {item.who or 'unknown'}{f': {item.why}' if item.why else ''}"
                 for item in origin.events
             ),
         )
     if prompt:
-        yield "prompt, as it was asked", "\n".join(filter(None, [f"SHA-256 {prompt.sha256}", prompt.said]))
+        yield "prompt, as it was sent", "\n".join(filter(None, [f"SHA-256 {prompt.sha256}", prompt.said]))
         for role, message in prompt.messages:
             yield f"[{role}]", message
         if prompt.reply is not None:
@@ -105,8 +105,8 @@ def _list_parts(origin: "Lineage") -> Iterator[tuple[str, str]]:
         f"{seed.place}: {shorten(seed.text, OPENING_CHARS)}" if seed.text else seed.place for seed in origin.seeds
     ]
     if openings:
-        first = ", first the one that it varies" if row.get("seed_sha256") else ""
-        yield f"own texts that the prompt shows{first}", "\n".join(openings)
+        first = ", the varied one first" if row.get("seed_sha256") else ""
+        yield f"your own texts in the prompt{first}", "\n".join(openings)
 
 
 def _join(facts: dict[str, Any]) -> str:

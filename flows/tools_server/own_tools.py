@@ -1,6 +1,6 @@
 """Three tools without an operation in the HTTP API: a plan with its cost, a run, and a model's mistakes.
 
-They are routes of the tools' application only, so that keys and refusals work as in the HTTP API.
+As routes, they treat keys and refusals like the HTTP API; only the tools' application has them.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ from flows.cli.plan import plan_run
 
 router = APIRouter()
 Handle = Annotated[str, Depends(find_own_model)]
-SynthType = Annotated[Literal["from_traits", "diversify"], Query(description="As of synthesize_samples.")]
-ChosenEffort = Annotated[Effort | None, Query(description="As of synthesize_samples.")]
+SynthType = Annotated[Literal["from_traits", "diversify"], Query(description="As in synthesize_samples.")]
+ChosenEffort = Annotated[Effort | None, Query(description="As in synthesize_samples.")]
 RunId = Annotated[
     str,
     Path(
@@ -66,7 +66,7 @@ def plan_synthesis(
         plan = plan_run(get_settings(request), RunRequest(handle, synth_type, effort), prompts=0)
     except (InputError, ProviderError) as error:
         refused = translate_error(error)
-        # Some mistakes the HTTP API leaves to the run. Here they are no internal error, and may name local files.
+        # The HTTP API leaves some mistakes to the run. Here they are not internal, and may name local files.
         invalid = ApiError(422, "invalid_request", "")
         refusal = invalid if refused.code == "internal_error" else refused
         raise ApiError(refusal.status, refusal.code, f"{hide_folders(str(error)).rstrip('.')}.") from error
@@ -117,6 +117,6 @@ async def get_run(request: Request, run_id: RunId) -> dict[str, Any]:
 
 @router.get("/handles")
 def list_readable(request: Request) -> list[str]:
-    """Return the handles of all models that the key may read. It is no tool: the server adds them to other answers."""
+    """Return the handles of all models that the key may read. Not a tool: the server adds them to other answers."""
     key = get_key(request)
     return [handle for handle in list_handles(get_settings(request).models_uri) if key.may_read(handle)]

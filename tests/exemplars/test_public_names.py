@@ -112,7 +112,7 @@ def test_nothing_attached_is_an_empty_frame_and_no_catalogue_is_needed(store: Pa
 def test_what_cannot_be_loaded_is_named(store: Path) -> None:
     with pytest.raises(UnknownModelError, match=f"No model 'u22a8.tests'.* Did you mean {HANDLE}"):
         load_samples("u22a8.tests")
-    with pytest.raises(InputError, match=r"'test' is not a pool\. There are: train and eval"):
+    with pytest.raises(InputError, match=r"'test' is not a pool\. The pools are: train and eval"):
         load_samples(HANDLE, "test")  # type: ignore[arg-type]
     Path(attach_set(store, "a").folder, SAMPLES).write_bytes(b"PAR1")
     with pytest.raises(StoreError, match=r"The samples of run a, attached to u22a8\.test, cannot be read"):

@@ -305,7 +305,7 @@ def test_good_rows_meet_every_expectation(good: Verdict) -> None:
 def test_remedy_against_lengths_names_a_higher_effort_or_none(effort: str, remedy: str) -> None:
     [warning] = check_one("run", lambda frame: lengthen_positives(frame).assign(effort=effort)).warnings
 
-    assert f"A scorer may learn the length in place of the trait{remedy} (data/effort.yaml)" in warning
+    assert f"A classifier may learn the length instead of the trait{remedy} (data/effort.yaml)" in warning
     assert warning.endswith("; else add seeds of equal length.")
 
 

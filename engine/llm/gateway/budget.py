@@ -221,5 +221,5 @@ class RunBudget(Budget):
         return BudgetError(
             f"The run's limit of ${self.max_usd:g} is reached: ${self.spent_usd:.4f} is spent{unanswered}, and "
             f"the next call could cost ${ceiling_usd:.4f}. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort "
-            "file and start again: the replies are kept and not paid twice"
+            "file and start again: the replies are kept and not paid for again"
         )

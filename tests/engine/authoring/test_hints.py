@@ -7,7 +7,7 @@ import pytest
 from fakes.definitions import load_definition
 from fakes.word_vectors import WordVectors
 
-from engine.authoring.hints import MIN_TEXTS, MOST_NAMED, Hint, find_wrong, list_hints, list_wrong_sides
+from engine.authoring.hints import MAX_NAMED, MIN_TEXTS, Hint, find_wrong, list_hints, list_wrong_sides
 from engine.axis.separation import Numbers
 from engine.domain.model import Model
 
@@ -100,5 +100,5 @@ def test_sample_among_those_of_the_other_pole_is_named_with_its_line() -> None:
 
     assert ("wrong_side", "u22a8.test/s.jsonl:17", "warmth") == (hint.kind, hint.place, hint.trait)
     assert "'rules forms refused altogether' is labelled 'Warm', and reads like those labelled 'Cold'" == hint.message
-    assert MOST_NAMED == len(many)
+    assert MAX_NAMED == len(many)
     assert [] == [hint for count in (8, MIN_TEXTS - 1, 0) for hint in list_wrong(count=count)]

@@ -102,7 +102,7 @@ def test_drafts_alone_are_filled_up_though_they_have_a_set(settings: Settings) -
     (Path(settings.models_uri) / FIRST / "lifecycle.json").write_text('{"state": "ready"}')
     lacking = replace(LOW, only_lacking=True)
 
-    assert SkipReason("It is no draft, so its samples are frozen") == find_skip_reason(settings, lacking, FIRST)
+    assert SkipReason("It is not a draft, so its samples are frozen") == find_skip_reason(settings, lacking, FIRST)
     assert find_skip_reason(settings, lacking, SECOND) is None
 
 
@@ -140,7 +140,7 @@ def test_set_of_another_definition_is_counted_and_made_anew_where_that_is_asked_
     assert [ModelStatus(None, 1), ModelStatus()] == [
         examine(settings, asked, name) for name in (FIRST, "sheds.unknown")
     ]
-    assert ModelStatus(SkipReason("It is no draft, so its samples are frozen")) == examine(settings, asked, SECOND)
+    assert ModelStatus(SkipReason("It is not a draft, so its samples are frozen")) == examine(settings, asked, SECOND)
     # Nobody is told to make them anew.
     assert [1, 0] == [examine(settings, plain, name).older_sets for name in (FIRST, SECOND)]
     assert set(list_selected(settings, BackfillRequest(refresh=True))) == {*map(name_model, range(3)), HANDLE}

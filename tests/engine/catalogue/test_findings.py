@@ -43,15 +43,20 @@ def with_counts(attached: tuple[int, int], authored: tuple[int, int]) -> ModelCo
         ),
         (
             make_condition(alike=(("A", "B", -0.9),)),
-            "one thing",
+            "same axis",
             "A and B: their axes have a cosine of -0.9",
             (AGAIN,),
         ),
-        (with_counts((8, 0), (2, 9)), "lacking", "Clarity: no sample is No clarity", (LACKING,)),
+        (with_counts((8, 0), (2, 9)), "lacking", "Clarity: no samples for No clarity", (LACKING,)),
         (with_counts((12, 4), (2, 2)), "unbalanced", "14 Much clarity and 6 No clarity", (LACKING,)),
         # If only the authored samples are unbalanced, more samples of both poles outweigh them.
         (with_counts((8, 8), (20, 0)), "unbalanced", "28 Much clarity and 8 No clarity", (AGAIN,)),
-        (make_condition(older_samples=8), "older", "8 samples were generated for an older", (f"{AGAIN} --refresh",)),
+        (
+            make_condition(older_samples=8),
+            "older",
+            "Generated for an older definition: 8 samples",
+            (f"{AGAIN} --refresh",),
+        ),
         (make_condition(EMPTY, runs=(), sets=0), "empty", "No run has attached", (AGAIN,)),
     ],
 )

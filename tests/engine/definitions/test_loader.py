@@ -360,7 +360,7 @@ def test_model_is_loaded_from_its_folder_and_samples_that_no_source_names_are_to
     ("asked", "told"),
     [
         ("bench.comit-message", "^No model 'bench.comit-message' in .* Did you mean u22a8.commit-message?"),
-        ("u22a8.nope", "There are: u22a8.bug-report, u22a8.commit-message$"),
+        ("u22a8.nope", "Known models: u22a8.bug-report, u22a8.commit-message$"),
         ("u22a8.notes", r"Its folder exists, but has no model\.yaml$"),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 from fakes.builders import make_model, make_seeds, make_trait
 
-from engine.definitions.loader import MOST_NAMED, deduplicate_seeds
+from engine.definitions.loader import MAX_NAMED, deduplicate_seeds
 from engine.domain.model import Model, Seed
 
 TEXT = "The spare battery of the scanner lies in the second drawer."
@@ -70,8 +70,8 @@ def test_qualities_contradict_across_the_middle_and_one_dissent_takes_all_of_the
 
 @pytest.mark.parametrize("quality", [1.0, 0.0])
 def test_only_the_first_of_many_are_named(quality: float) -> None:
-    texts = [f"{TEXT} It was put there {number} weeks ago." for number in range(MOST_NAMED + 3)]
+    texts = [f"{TEXT} It was put there {number} weeks ago." for number in range(MAX_NAMED + 3)]
     settled = settle(*(make_seed(line, value, text) for line, text in enumerate(texts, 1) for value in (1.0, quality)))
 
-    assert MOST_NAMED + 1 == len(settled.skipped)
+    assert MAX_NAMED + 1 == len(settled.skipped)
     assert "3 more" in settled.skipped[-1].what

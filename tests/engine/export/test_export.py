@@ -218,8 +218,8 @@ def test_export_is_the_same_bytes_and_replaced_by_force_alone(
     ("given", "said"),
     [
         (("u22a8.tests", "a", "csv"), "No model 'u22a8.tests'"),
-        ((HANDLE, "a", "json"), "'json' is not a format. There are: platform, api, csv, jsonl, hub"),
-        ((HANDLE, "a", "csv", "test"), "'test' is not a pool. There are: train, eval, all"),
+        ((HANDLE, "a", "json"), "'json' is not a format. The formats are: platform, api, csv, jsonl, hub"),
+        ((HANDLE, "a", "csv", "test"), "'test' is not a pool. The pools are: train, eval, all"),
         ((HANDLE, "a", "api", "eval"), "samples of the pool eval. Leave --pool out"),
         ((HANDLE, "a", "csv", None, "none"), "has no set of run 'none'"),
         ((HANDLE, "a", "csv", None, "failed"), "is rejected, and only attached samples are exported"),

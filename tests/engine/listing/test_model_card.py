@@ -47,7 +47,9 @@ def test_card_tells_all_that_the_definition_has_and_that_of_a_bare_model_has_no_
     assert "## Brief\n\n### Intent\n\n- Plain.\n\n### Exemplars of good\n\n- A name.\n- Plain.\n" in card
     for title in ("Additional terms", "Upstream sources", "Not read here"):
         assert f"## {title}\n\n- Plain." in card
-    assert "# u22a8.bare\n\n## Traits\n\nThe traits of this model are still to be discovered.\n" == bare
+    assert (
+        "# u22a8.bare\n\n## Traits\n\nThis model has no traits yet: they are to be discovered from its texts.\n" == bare
+    )
 
 
 @pytest.mark.parametrize("text", OPENERS)

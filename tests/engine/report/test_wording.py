@@ -33,9 +33,7 @@ def test_headline_says_what_is_attached_and_that_there_are_warnings(
 
 
 def test_inseparable_poles_are_in_the_headline() -> None:
-    warning = (
-        "tone: no measure separates Plain from Official (AUC 0.51 in all 99 accepted texts): a scorer learns nothing."
-    )
+    warning = "tone: no measure separates Plain from Official (AUC 0.51 in all 99 accepted texts): a classifier fails."
 
     assert "40 attached, with 2 warnings: no measure separates Plain from Official" == state_headline(
         40, ["A sentence.", warning], "from_traits"

@@ -238,10 +238,8 @@ def test_seeds_that_contradict_each_other_are_left_out_of_a_job_and_named(tmp_pa
     assert ["Text two is about the saw."] == [seed.text for seed in model.seeds]
     assert [1.0, 0.0] == [seed.quality for seed in model.conflicting_labels]
     conflicting_labels, doubled = model.skipped
-    assert (True, True) == ("both sides" in conflicting_labels.why, "more than once" in doubled.why)
-    with pytest.raises(
-        NoSeedsError, match=rf"Texts at both sides of a trait are not used: {HANDLE}/samples\.jsonl:1, "
-    ):
+    assert (True, True) == ("both poles" in conflicting_labels.why, "more than once" in doubled.why)
+    with pytest.raises(NoSeedsError, match=rf"Texts labelled for both poles are not used: {HANDLE}/samples\.jsonl:1, "):
         load_job(settings, RunRequest(HANDLE, "diversify", "low"))
 
 

@@ -202,7 +202,7 @@ def test_key_from_issue_to_revocation(command: Command, path: Path) -> None:
 
     assert key is not None
     assert (0, f"{secret}\n") == (code, printed)
-    assert f"Key {key.id}: reads and changes acme, beta; reads u22a8, live, bench like every key. " in said
+    assert f"Key {key.id}: reads and changes acme, beta; every key reads u22a8, live, bench. " in said
     assert secret not in said
 
     listed, as_json = command("keys", "list")[1], command("keys", "list", "--json")[1]

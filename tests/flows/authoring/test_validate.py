@@ -48,7 +48,7 @@ def test_hints_and_what_is_skipped_are_no_mistakes_and_hints_may_be_left_out(
     assert "  hint: acme.good/model.yaml:2: warmth: it has 3 samples labelled 'Warm' and 3 samples " in out
     assert (0, "acme.good: no mistakes, 6 samples\n1 model: no mistakes\n") == (bare.code, bare.out)
     assert "acme.good: no mistakes, 7 samples (1 of labelled.jsonl, which needs no entry)\n" in unnamed
-    assert "  skipped: seed for warmth (the same text is there more than once, so the first counts: acme." in skipped
+    assert "  skipped: seed for warmth (the same text is listed more than once, so the first counts: acme." in skipped
 
 
 def test_texts_without_labels_are_counted_and_a_wrong_file_is_one_message_with_its_line(

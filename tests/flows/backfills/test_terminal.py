@@ -110,7 +110,7 @@ def test_begin_tells_models_calls_cost_and_limits(provider: Provider, monkeypatc
     assert estimate.startswith(
         f"Estimate: about {round(forecast.scale(forecast.total.likely.calls))} calls to openai/test, likely $0."
     )
-    assert estimate.endswith(f"; about 13 s (by {len(forecast.estimates)} of the 3 models)")
+    assert estimate.endswith(f"; about 13 s (from {len(forecast.estimates)} of 3 models)")
     # Three at a time take as long as one; none is known of before the model was asked.
     assert (None, round(forecast.estimates[0].seconds or 0.0)) == (unknown.find_seconds(3), round(all_at_once))
     # A limit on the rate is one for all: as many at a time take no less.

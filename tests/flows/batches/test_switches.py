@@ -211,5 +211,5 @@ def test_batch_that_somebody_cancels_is_read_and_the_rest_asked_live(
 def find_told(err: str) -> list[str]:
     """What was told after the calls had been queued, each line once."""
     lines = err.partition("resumes where it stopped\n")[2].splitlines()
-    usual = re.compile(r"Estimate: |Round |Check$| *kept of ")
+    usual = re.compile(r"Estimate: |Round |Check$| *kept \(quota ")
     return [line for line in dict.fromkeys(lines) if not usual.match(line)]

@@ -47,7 +47,7 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
     "malformed handle": (keep, ("synthesize", "../x"), 2, "'../x' is not a handle. A handle is <namespace>.<name>"),
     "unknown handle": (keep, ("synthesize", "u22a8.tolshed"), 2, "No model 'u22a8.tolshed' in {folder}/models"),
     "unknown synth type": (keep, (*LOW, "--synth-type", "from_trait"), 2, "'from_trait' is not a synth type."),
-    "unknown effort": (keep, (*LOW[:3], "lo"), 2, "'lo' is not an effort. There are: low, medium"),
+    "unknown effort": (keep, (*LOW[:3], "lo"), 2, "'lo' is not an effort. The efforts are: low, medium"),
     "number as effort": (keep, (*LOW[:3], "40"), 2, "max. For 40 samples a pole say --per-pole 40"),
     "no samples a pole": (
         keep,
