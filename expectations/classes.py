@@ -161,7 +161,7 @@ class ExpectLengthsNotToTellPolesApart(RowsExpectation):
         return aucs, faults
 
 
-class ExpectVarietyToBeAtLeast(RowsExpectation):
+class ExpectDiversityToBeAtLeast(RowsExpectation):
     """Expect that the diversity figures of every trait and pole with rows are within the limits; None passes.
 
     ``figures`` are the fields of ``engine.domain.verdict.Diversity`` by ``trait/pole``. The gate receives them as a
@@ -186,7 +186,7 @@ class ExpectVarietyToBeAtLeast(RowsExpectation):
 class ExpectTextsToBeCoherent(RowsExpectation):
     """Expect that the texts of every trait and pole read as sentences, and resemble their seeds; None passes.
 
-    ``figures`` are as in ``ExpectVarietyToBeAtLeast``. The limits lie between the figures of human texts and the
+    ``figures`` are as in ``ExpectDiversityToBeAtLeast``. The limits lie between the figures of human texts and the
     figures of shuffled words and of texts of another kind (docs/decisions/005-duplicates.md).
     """
 

@@ -51,7 +51,7 @@ def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> Callable[[], 
         stamp.synth_type,
         run_id=stamp.run_id,
         quotas=rounds.plan.max_quota if rounds.plan.missing is None else nest_poles(rounds.plan.missing),
-        variety=measure_diversity(rounds, rounds.embedder),
+        diversity=measure_diversity(rounds, rounds.embedder),
     )
 
 
@@ -61,15 +61,15 @@ def check_model(
     synth_type: SynthType,
     run_id: str,
     quotas: int | dict[str, dict[str, int]],
-    variety: Sequence[PoleDiversity],
+    diversity: Sequence[PoleDiversity],
 ) -> Verdict:
-    """Run the gate over a run's rows and a model's samples; ``quotas`` and ``variety`` as in ``make_parameters``."""
+    """Run the gate over a run's rows and a model's samples; ``quotas`` and ``diversity`` as in ``make_parameters``."""
     run, sides = make_sample_table(rows).to_pandas(), make_sides_frame(model, synth_type, rows)
     frames = {RUN_SUITE: run, WHOLE_SUITE: make_whole_frame(restrict_to_pool(model, synth_type), rows)}
     frames |= {} if sides is None else {HELD_OUT_SUITE: sides}
-    parameters = make_parameters([trait.key for trait in model.traits], quotas, run_id, variety)
+    parameters = make_parameters([trait.key for trait in model.traits], quotas, run_id, diversity)
     verdict = check_frames(frames, parameters, model.own_suites)
-    return replace(verdict, variety=tuple(variety), checked_against=tuple(model.stored_runs))
+    return replace(verdict, diversity=tuple(diversity), checked_against=tuple(model.stored_runs))
 
 
 def check_frames(
@@ -98,13 +98,16 @@ def check_frames(
 
 
 def make_parameters(
-    traits: Sequence[str], quotas: int | Mapping[str, Mapping[str, int]], run_id: str, variety: Sequence[PoleDiversity]
+    traits: Sequence[str],
+    quotas: int | Mapping[str, Mapping[str, int]],
+    run_id: str,
+    diversity: Sequence[PoleDiversity],
 ) -> dict[str, Any]:
     """Return the parameters that suites may name as ``{"$PARAMETER": name}``.
 
     Args:
         quotas: the quota of each trait and pole, or the quotas by trait and pole.
-        variety: the diversity figures of the run's rows, for every trait and pole.
+        diversity: the diversity figures of the run's rows, for every trait and pole.
     """
     rows = 2 * quotas * len(traits) if isinstance(quotas, int) else sum(sum(both.values()) for both in quotas.values())
     return {
@@ -113,7 +116,7 @@ def make_parameters(
         "row_floor": max(1, rows),
         "run_ids": [run_id],
         "columns": SAMPLE_SCHEMA.names,
-        "variety": {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in variety},
+        "diversity": {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in diversity},
     }
 
 

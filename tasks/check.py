@@ -5,7 +5,7 @@ from dataclasses import replace
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from engine.choosing.diversity import list_variety_texts
+from engine.choosing.diversity import list_diversity_texts
 from engine.choosing.rounds import Rounds
 from engine.domain.samples import RunStamp
 from engine.domain.verdict import Verdict
@@ -32,7 +32,7 @@ async def check(
         strict: whether inseparable poles are critical.
     """
     pools = read_pools(settings.samples_uri, rounds.plan.model, settings.reviews_teach)
-    await rounds.embedder.embed_ahead(list_variety_texts(rounds), run_in_worker)
+    await rounds.embedder.embed_ahead(list_diversity_texts(rounds), run_in_worker)
     verdict = await run_in_worker(prepare_gate(rounds, stamp, pools))
     if strict and (inseparable := rounds.explain_inseparable()):
         verdict = replace(verdict, success=False, failed=(*verdict.failed, *inseparable.values()))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from engine.text.embedding import Vectors
 
 # A larger value gives scores less weight relative to distance: quality is exp(score / 2 BALANCE), with scores in
-# standard deviations. At 3 the sets had a tenth more variety (Vendi) than the best by score alone, and taught as well;
+# standard deviations. At 3 the sets had a tenth more diversity (Vendi) than the best by score alone and taught as well;
 # facility location changed little at any weight (docs/decisions/003-choice.md).
 BALANCE = 3.0
 # Keeps the kernel positive definite if two candidates are equal.

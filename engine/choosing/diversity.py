@@ -48,13 +48,13 @@ def measure_diversity(rounds: Rounds, embedder: Embedder) -> tuple[PoleDiversity
         seeds = {side: [seed.text for seed in plan.model.seeds_at(trait, side)] for side in POLES}
         both = [text for side in POLES for text in seeds[side]]
         likeness = measure_seed_likeness(texts, seeds[pole], both, encoder) if encoder else None
-        variety = replace(measure_texts(texts, encoder, plan.language.code), seed_likeness=likeness)
-        seed_variety = measure_texts(seeds[pole], encoder) if seeds[pole] else None
-        results.append(PoleDiversity(trait, pole, variety, seed_variety))
+        diversity = replace(measure_texts(texts, encoder, plan.language.code), seed_likeness=likeness)
+        seed_diversity = measure_texts(seeds[pole], encoder) if seeds[pole] else None
+        results.append(PoleDiversity(trait, pole, diversity, seed_diversity))
     return tuple(results)
 
 
-def list_variety_texts(rounds: Rounds) -> list[str]:
+def list_diversity_texts(rounds: Rounds) -> list[str]:
     """Return the texts that ``measure_diversity`` embeds and the rounds have not embedded."""
     if rounds.plan.language.code not in ORDER_LANGUAGES:
         return []

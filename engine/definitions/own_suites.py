@@ -35,7 +35,7 @@ MODEL_SUITE = "expectations.json"
 # A suite's name becomes part of file names.
 SUITE_NAME = re.compile(r"\w[\w -]{0,79}")
 # Names allowed in ``{"$PARAMETER": name}``; ``expectations.gate.make_parameters`` computes their values.
-PARAMETERS = ("traits", "wanted", "row_floor", "run_ids", "columns", "variety")
+PARAMETERS = ("traits", "wanted", "row_floor", "run_ids", "columns", "diversity")
 # Arguments that each name one column.
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
 # Arguments that Great Expectations 1.24 only compares, counts or matches, according to its source code.

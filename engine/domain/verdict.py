@@ -63,8 +63,8 @@ class Verdict:
 
     ``warnings`` come from the gate and, for a run, from the recheck of its whole set (``Rounds.explain_recheck``).
 
-    ``variety`` has the gate's input of diversity figures, for every trait and pole; ``checked_against`` the run ids of
-    the stored sets that were checked together with the run's rows. ``proposed`` is true if the passed set waits for a
+    ``diversity`` has the gate's input of diversity figures by trait and pole; ``checked_against`` the run ids of the
+    stored sets that were checked together with the run's rows. ``proposed`` is true if the passed set waits for a
     person's decision.
     """
 
@@ -73,7 +73,7 @@ class Verdict:
     warnings: tuple[str, ...]
     results: tuple[ExpectationResult, ...]
     suites: Mapping[str, Mapping[str, Any]]
-    variety: tuple[PoleDiversity, ...] = ()
+    diversity: tuple[PoleDiversity, ...] = ()
     checked_against: tuple[str, ...] = ()
     proposed: bool = False
 

@@ -69,7 +69,7 @@ def render_report(data: ReportData) -> str:
             most_wanted=max(map(max, data.counts.values()), default=0),
             reasons=sorted(((code, count) for code, count in data.reasons.items() if count), key=lambda item: -item[1]),
             explanations=EXPLANATIONS,
-            variety=[item for item in data.verdict.variety if item.exemplars.count],
+            diversity=[item for item in data.verdict.diversity if item.exemplars.count],
             words=_describe_lengths(data.kept),
             remarks=list_remarks(data.budget),
             # Failed expectations come first, the most severe at the top.

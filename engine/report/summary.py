@@ -236,10 +236,10 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
         },
         "judge": asdict(count_votes(exemplar.votes for exemplar in rounds.exemplars)),
         "cost": describe_costs(report.budget, len(rounds.choice.chosen)),
-        "variety": nest_poles(
+        "diversity": nest_poles(
             {
                 (item.trait, item.pole): asdict(item.exemplars) | {"seeds": asdict(item.seeds) if item.seeds else None}
-                for item in verdict.variety
+                for item in verdict.diversity
             }
         ),
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.choosing.choice import Choice
-from engine.choosing.diversity import MIN_TEXTS as MIN_VARIETY_TEXTS
+from engine.choosing.diversity import MIN_TEXTS as MIN_DIVERSITY_TEXTS
 from engine.choosing.probe import MIN_TEXTS as MIN_PROBE_TEXTS
 from engine.choosing.rounds import INSEPARABLE, REPLY_REASONS, Rounds
 from engine.domain.model import POLES, Pole
@@ -206,7 +206,7 @@ def _name_skipped(fewest: int) -> str:
     """Name the checks that need more texts at a pole; empty if all are made."""
     skipped = [
         *(["how well the poles are separated"] if fewest < MIN_PROBE_TEXTS else []),
-        *(["variety, word order, likeness to the seeds"] if fewest < MIN_VARIETY_TEXTS else []),
+        *(["diversity, word order, likeness to the seeds"] if fewest < MIN_DIVERSITY_TEXTS else []),
     ]
     return f" Not checked, because there are too few texts ({fewest} a pole): {', '.join(skipped)}." if skipped else ""
 

@@ -83,7 +83,7 @@ PerPoleOption = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="How many samples a pole, in place of the effort's number. Below 8, variety, word order and likeness to "
+        help="How many samples a pole, in place of the effort's number. Below 8, diversity, word order and likeness to "
         "the seeds are not checked; below 4, the separation of the poles is not checked either.",
     ),
 ]

@@ -211,5 +211,5 @@ def check_candidates(model: Model, rows: Sequence[Row], synth_type: SynthType, r
         synth_type,
         quotas={trait.key: counts.get(trait.key, dict.fromkeys(POLES, 0)) for trait in model.traits},
         run_id=run_id,
-        variety=measure_kept(model, rows, SentenceEncoder()),
+        diversity=measure_kept(model, rows, SentenceEncoder()),
     )

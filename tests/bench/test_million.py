@@ -94,7 +94,7 @@ def run_part(part: str, folder: str, attached: int) -> dict[str, Any]:
         "from_traits",
         quotas=NEW // 2,
         run_id=make_stamp().run_id,
-        variety=[],
+        diversity=[],
     )
     near = [item for item in verdict.results if item.suite == "whole" and "no new text" in item.name]
     return {"cpu": time.process_time() - begun, "found": int("".join(filter(str.isdigit, near[0].observed)))}

@@ -51,7 +51,7 @@ def test_passed_gate_is_told_first_then_the_files_the_counts_and_some_samples() 
     page = write()
     parts = (
         "# u22a8.test: 2 attached\n\n**1 for each pole of 1 trait; 0 rejected. Not checked, because there are too "
-        "few texts (1 a pole): how well the poles are separated, variety, word order, likeness to the seeds.**",
+        "few texts (1 a pole): how well the poles are separated, diversity, word order, likeness to the seeds.**",
         f'pd.read_parquet("{STORED.folder}/samples.parquet")',
         "- **Clarity, Clear**: 1 of 1\n  - Text 0 is positive.",
         "## Cost: ",

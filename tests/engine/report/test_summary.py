@@ -1,4 +1,4 @@
-"""What a finished run shows of its variety."""
+"""What a finished run shows of its diversity."""
 
 import json
 from dataclasses import replace
@@ -37,18 +37,18 @@ def make_chosen(plan: Plan | None = None, count: int = 2) -> Rounds:
     return builders.make_rounds(plan, *(item for index in range(count) for item in make_pair(index)))
 
 
-def make_documents(folder: Path, rounds: Rounds, *variety: PoleDiversity) -> tuple[Any, str]:
+def make_documents(folder: Path, rounds: Rounds, *diversity: PoleDiversity) -> tuple[Any, str]:
     client = FakeClient(lambda _: Reply("", "stop", 0, 0, None))
     gateway = ModelGateway(client, place_in(folder), HeardProgress(), RunBudget(1))
-    documents = make_sample_set(rounds, make_stamp(), Verdict(True, (), (), (), {}, variety), gateway).documents
+    documents = make_sample_set(rounds, make_stamp(), Verdict(True, (), (), (), {}, diversity), gateway).documents
     return json.loads(documents[VERDICT]), documents[REPORT]
 
 
-def test_variety_of_every_pole_beside_that_of_its_own_seeds_is_in_the_verdict_and_the_report(tmp_path: Path) -> None:
+def test_diversity_of_every_pole_beside_that_of_its_own_seeds_is_in_the_verdict_and_the_report(tmp_path: Path) -> None:
     rounds = make_chosen()
     positive, negative = measure_diversity(rounds, WordVectors())
     verdict, report = make_documents(tmp_path, rounds, positive, negative)
-    found = verdict["variety"]["clarity"]["positive"]
+    found = verdict["diversity"]["clarity"]["positive"]
 
     assert measure_texts(["Text 0 is positive.", "Text 1 is positive."], WordVectors()) == positive.exemplars
     assert measure_texts(NEGATIVE_SEEDS, WordVectors()) == negative.seeds

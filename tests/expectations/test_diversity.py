@@ -1,4 +1,4 @@
-"""The floor of variety lets human texts pass and warns of sets that have collapsed."""
+"""The floor of diversity lets human texts pass and warns of sets that have collapsed."""
 
 import json
 import random
@@ -14,11 +14,11 @@ from engine.choosing.diversity import SUBSET_SIZE, measure_texts
 from engine.definitions.loader import list_handles, load_model
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
-from expectations.classes import ExpectTextsToBeCoherent, ExpectVarietyToBeAtLeast
+from expectations.classes import ExpectDiversityToBeAtLeast, ExpectTextsToBeCoherent
 from expectations.gate import FOLDER
 
 RUN = {item["type"]: item["kwargs"] for item in json.loads((FOLDER / "run.json").read_text())["expectations"]}
-LIMITS = RUN["expect_variety_to_be_at_least"]
+LIMITS = RUN["expect_diversity_to_be_at_least"]
 ENCODER = SentenceEncoder()
 CATALOGUE = str(PROJECT_ROOT / "data" / "models")
 NOUNS = (
@@ -37,7 +37,7 @@ def find_faults(texts: Sequence[str], **figures: Any) -> list[str]:
     frame = pd.DataFrame({"trait": "clarity", "pole": "positive", "text": list(texts)})
     found = asdict(measure_texts(texts, ENCODER)) | figures
     limits = {**LIMITS, "figures": {"clarity/positive": found}}
-    return ExpectVarietyToBeAtLeast(**limits)._find_faults(frame, **limits)[1]
+    return ExpectDiversityToBeAtLeast(**limits)._find_faults(frame, **limits)[1]
 
 
 def draw(texts: Sequence[str], count: int) -> list[str]:
