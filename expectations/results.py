@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.domain.finding import Finding, Severity
 from engine.domain.verdict import GATE_SUITES, ExpectationResult, Verdict
 from engine.text.formatting import shorten
 
@@ -29,12 +30,14 @@ def join_outcomes(outcomes: Iterable[Outcome]) -> Verdict:
     """Join the outcomes of suites into one verdict, which fails on any broken suite or critical failure."""
     outcomes = tuple(outcomes)
     results = tuple(result for outcome in outcomes for result in outcome.results)
-    broken = [sentence for outcome in outcomes for sentence in outcome.broken]
-    missed = [result for result in results if not result.success]
-    failed = (*broken, *(_describe_result(result) for result in missed if result.severity == "critical"))
-    warnings = tuple(_describe_result(result) for result in missed if result.severity != "critical")
+    broken = [
+        Finding("suite_not_run", "critical", sentence.removesuffix("."))
+        for outcome in outcomes
+        for sentence in outcome.broken
+    ]
+    missed = [_make_finding(result) for result in results if not result.success]
     suites = {outcome.suite: outcome.result for outcome in outcomes}
-    return Verdict(not failed, failed, warnings, results, suites)
+    return Verdict((*broken, *missed), results, suites)
 
 
 def read_outcome(
@@ -62,7 +65,9 @@ def read_outcome(
 
 def _read_result(suite: str, item: Mapping[str, Any], remedy: str) -> ExpectationResult:
     config, result = item["expectation_config"], item.get("result") or {}
-    meta, severity = config.get("meta") or {}, str(config.get("severity") or "critical")
+    meta = config.get("meta") or {}
+    # Every other severity is critical, so that an unknown one fails closed.
+    severity: Severity = config["severity"] if config.get("severity") in ("warning", "info") else "critical"
     observed = result.get("observed_value")
     if observed is None and "unexpected_count" in result:
         observed = f"{result['unexpected_count']} of {result.get('element_count', '?')} rows unexpected"
@@ -71,10 +76,12 @@ def _read_result(suite: str, item: Mapping[str, Any], remedy: str) -> Expectatio
     raised = _find_exception(item.get("exception_info"))
     return ExpectationResult(
         suite=suite,
+        code=str(config["type"]),
         name=str(meta.get("says") or config.get("description") or _name_expectation(config)),
         success=bool(item["success"]) and raised is None,
         severity=severity,
         observed=raised or _shorten(observed),
+        numbers=_list_numbers(observed),
         faults=tuple((result.get("details") or {}).get("faults", ())),
         remedy=str(meta.get("do") or (remedy if severity == "critical" else "")),
     )
@@ -106,10 +113,17 @@ def _find_exception(info: Any) -> str | None:
     return next((message for value in info.values() if (message := _find_exception(value))), None)
 
 
-def _describe_result(result: ExpectationResult) -> str:
+def _make_finding(result: ExpectationResult) -> Finding:
     faults = "; ".join(result.faults[:5]) or result.observed
     expected = "Expected" if result.suite in GATE_SUITES else f"The suite {result.suite!r} expected"
-    return f"{expected} that {result.name}: {faults}. {result.remedy}".rstrip()
+    text = f"{expected} that {result.name}: {faults}"
+    return Finding(result.code, result.severity, text, result.remedy, numbers=result.numbers)
+
+
+def _list_numbers(observed: Any) -> dict[str, float]:
+    """Return the numbers of an observed value by name; ``observed`` for a single one."""
+    values = observed if isinstance(observed, Mapping) else {"observed": observed}
+    return {str(name): value for name, value in values.items() if isinstance(value, int | float)}
 
 
 def _shorten(value: Any) -> str:

@@ -14,6 +14,7 @@ from engine import errors
 from engine.asking.fields import UNITS, VECTORS_FILE, list_phrases
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.definitions.schema import format_schema
+from engine.domain.finding import CODES
 from engine.domain.model import EFFORTS
 from engine.errors import ExemplarsError
 from engine.report.wording import EXPLANATIONS
@@ -97,6 +98,11 @@ def write_dial() -> str:
 def write_reasons() -> str:
     """Return the reason codes, each with its explanation in the report."""
     return write_table(["`reason`", "means"], [[f"`{code}`", text] for code, text in EXPLANATIONS.items()])
+
+
+def write_findings() -> str:
+    """Return the codes of findings, each with its meaning."""
+    return write_table(["`code`", "means"], [[f"`{code}`", meaning] for code, meaning in CODES.items()])
 
 
 def write_suite(name: str) -> str:

@@ -6,6 +6,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from engine.choosing.diversity import list_diversity_texts
+from engine.choosing.findings import list_missing, list_rechecked, list_unseparated
 from engine.choosing.rounds import Rounds
 from engine.domain.samples import RunStamp
 from engine.domain.verdict import Verdict
@@ -34,10 +35,11 @@ async def check(
     pools = read_pools(settings.samples_uri, rounds.plan.model, settings.reviews_teach)
     await rounds.embedder.embed_ahead(list_diversity_texts(rounds), run_in_worker)
     verdict = await run_in_worker(prepare_gate(rounds, stamp, pools))
-    if strict and (inseparable := rounds.explain_inseparable()):
-        verdict = replace(verdict, success=False, failed=(*verdict.failed, *inseparable.values()))
-    verdict = replace(verdict, proposed=proposes and verdict.success)
-    verdict = replace(verdict, warnings=(*verdict.warnings, *rounds.explain_recheck(verdict.status)))
+    critical = [item for item in list_unseparated(rounds, "rejected", strict) if item.severity == "critical"]
+    verdict = replace(verdict, findings=(*list_missing(rounds), *verdict.findings))
+    verdict = replace(verdict, proposed=proposes and verdict.success and not critical)
+    rechecked = list_rechecked(rounds, "rejected" if critical else verdict.status, strict)
+    verdict = replace(verdict, findings=(*verdict.findings, *rechecked))
     logger = get_run_logger()
     extra = {"gate": "passed" if verdict.success else "failed", "warnings": len(verdict.warnings)}
     count = count_noun(len(verdict.warnings), "warning")

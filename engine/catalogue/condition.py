@@ -147,7 +147,7 @@ def _list_findings(model: ModelCondition) -> Iterator[Finding]:
         yield Finding("waits", message, (f"exemplars review {run} --attach", f"exemplars review {run} --reject"))
     for trait in model.traits:
         if trait.inseparable:
-            message = f"{trait.name}, in the last set: {trait.inseparable.partition(': ')[2]}"
+            message = f"{trait.name}, in the last set: {trait.inseparable}"
             yield Finding("hardly apart", message, _for_draft(model, command))
     for one, other, cosine in model.alike:
         direction = ", in opposite directions" if cosine < 0 else ""

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from engine.catalogue.condition import Finding, ModelCondition, PastRun, TraitCo
 from engine.choosing.probe import MIN_AUC
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import has_model, list_handles, load_model
+from engine.domain.finding import read_findings
 from engine.domain.model import POLES, Model, is_handle
 from engine.errors import InputError, NoTraitsError, StoreError
 from engine.store.changes import is_altered
@@ -109,19 +111,25 @@ def _list_traits(model: Model, train: Sequence[StoredSet], verdicts: Verdicts) -
     counts = [stored.manifest.get("counts", {}) for stored in train]
     for trait in model.traits:
         authored = [seed.pole for seed in model.seeds if seed.trait == trait.key]
-        probes = [(verdicts[item.run_id].get("probe") or {}).get(trait.key) or {} for item in train]
-        last: Mapping[str, Any] = next(
-            (probe for probe in reversed(probes) if probe.get("inseparable") or probe.get("auc") is not None), {}
-        )
+        probes = [_read_probe(verdicts[item.run_id], trait.key) for item in reversed(train)]
+        auc, inseparable = next((probe for probe in probes if any(probe)), (None, ""))
         yield TraitCondition(
             key=trait.key,
             name=trait.name,
             labels={pole: trait.label(pole) for pole in POLES},
             authored={pole: authored.count(pole) for pole in POLES},
             attached={pole: sum(int(each.get(trait.key, {}).get(pole, 0)) for each in counts) for pole in POLES},
-            auc=last.get("auc"),
-            inseparable=last.get("inseparable", ""),
+            auc=auc,
+            inseparable=inseparable,
         )
+
+
+def _read_probe(verdict: Mapping[str, Any], trait: str) -> tuple[float | None, str]:
+    """Return the AUC of a trait in a set, and the finding that its poles are hardly or not separated."""
+    codes = ("inseparable", "hardly_separated")
+    findings = [item for item in read_findings(verdict) if item.code in codes and item.trait == trait]
+    sentences = str(replace(findings[0], trait=None)) if findings else ""
+    return ((verdict.get("probe") or {}).get(trait) or {}).get("auc"), sentences
 
 
 def _list_alike(model: Model) -> Iterator[tuple[str, str, float]]:

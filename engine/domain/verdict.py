@@ -1,9 +1,10 @@
 """Define the gate's verdict, as plain values without objects of Great Expectations, and the result of a run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from engine.domain.finding import Finding, Severity, write_findings
 from engine.domain.model import Pole
 
 # The gate's built-in suites, expectations/*.json.
@@ -44,38 +45,56 @@ class PoleDiversity:
 class ExpectationResult:
     """The result of one expectation of the gate.
 
-    ``severity`` is ``critical``, ``warning`` or ``info``; ``name`` is a clause that says what was expected, ``remedy``
-    a sentence that says what to do if it fails.
+    ``name`` is a clause that says what was expected, ``remedy`` a sentence that says what to do if it fails; ``code``
+    is its type, and ``numbers`` has the observed numbers by name.
     """
 
     suite: str
     name: str
     success: bool
-    severity: str
+    severity: Severity
     observed: str
     faults: tuple[str, ...] = ()
     remedy: str = ""
+    code: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The gate's decision. ``failed`` has a sentence for each critical failure, ``suites`` GX's raw results by suite.
+    """The gate's decision. ``suites`` has GX's raw results by suite.
 
-    ``warnings`` come from the gate and, for a run, from the recheck of its whole set (``Rounds.explain_recheck``).
-
-    ``diversity`` has the gate's input of diversity figures by trait and pole; ``checked_against`` the run ids of the
-    stored sets that were checked together with the run's rows. ``proposed`` is true if the passed set waits for a
-    person's decision.
+    ``findings`` come from the gate and, for a run, from its choice (``engine.choosing.findings``). ``diversity`` has
+    the gate's input of diversity figures by trait and pole; ``checked_against`` the run ids of the stored sets that
+    were checked together with the run's rows. ``proposed`` is true if the passed set waits for a person's decision.
     """
 
-    success: bool
-    failed: tuple[str, ...]
-    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
     results: tuple[ExpectationResult, ...]
     suites: Mapping[str, Mapping[str, Any]]
     diversity: tuple[PoleDiversity, ...] = ()
     checked_against: tuple[str, ...] = ()
     proposed: bool = False
+
+    @property
+    def success(self) -> bool:
+        """True if no finding is critical."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The critical findings, in sentences."""
+        return tuple(str(finding) for finding in self.findings if finding.severity == "critical")
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """The critical findings that explain the others: missing exemplars, if there are any, else all."""
+        return tuple(str(item) for item in self.findings if item.code == "missing_exemplars") or self.failed
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The other findings, in sentences."""
+        return tuple(str(finding) for finding in self.findings if finding.severity != "critical")
 
     @property
     def status(self) -> Literal["attached", "proposed", "rejected"]:
@@ -102,8 +121,18 @@ class RunResult:
     kept: Mapping[tuple[str, Pole], int]
     rejected: int = 0
     spare: int = 0
-    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     headline: str = ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The findings on an attached set, in sentences; none of them is critical."""
+        return tuple(map(str, self.findings))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields that ``--json`` prints."""
+        fields = {name: getattr(self, name) for name in ("run_id", "status", "samples", "report")}
+        return fields | {"findings": write_findings(self.findings)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def write_page(
 ) -> str:
     """Write the page of a run that has a verdict; ``api_url`` is the HTTP API's address, None if there is none."""
     headline, sentence = map(escape, describe_verdict(rounds, verdict))
-    causes = () if verdict.success else rounds.explain_shortfall() or verdict.failed
+    causes = verdict.causes
     reasons = [f"{name_reason(reason)}: {count:,}" for reason, count in count_reasons(rounds.choice.rejected).items()]
     sections = [
         f"# {rounds.plan.model.handle}: {headline}\n\n**{sentence}**",

@@ -16,6 +16,7 @@ from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import count_shares
 from engine.axis.pole_scores import measure_pole_positions
 from engine.choosing.rounds import Rounds
+from engine.domain.finding import write_findings
 from engine.domain.model import Model, Seed
 from engine.domain.samples import Exemplar, Row, RunStamp, count_reasons, make_id, make_row
 from engine.domain.verdict import Verdict
@@ -125,7 +126,7 @@ def make_report_data(
         verdict=verdict,
         headline=capitalise(headline),
         summary=summary if verdict.success else "",
-        failed=(*rounds.explain_shortfall(), *verdict.failed),
+        failed=verdict.failed,
         notes=(
             *list_notes(rounds.plan, gateway.endpoint),
             *_name_shares(rounds),
@@ -209,22 +210,14 @@ def list_versions(with_texts: bool) -> Mapping[str, str]:
 
 
 def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData) -> dict[str, Any]:
-    inseparable = rounds.warn_of_inseparable(verdict.status)
     return {
         "success": verdict.success,
         "failed": list(report.failed),
-        "warnings": list(verdict.warnings),
+        "findings": write_findings(verdict.findings),
         "notes": list(report.notes),
         "suites": dict(verdict.suites),
         "reasons": count_reasons(rounds.choice.rejected),
-        "probe": {
-            item.probe.trait: {
-                "auc": item.probe.auc,
-                "wrong_side": list(item.wrong_side),
-                "inseparable": inseparable.get(item.probe.trait, ""),
-            }
-            for item in report.separations
-        },
+        "probe": {item.probe.trait: {"auc": item.probe.auc} for item in report.separations},
         "breaks": {item.probe.trait: asdict(item.breaks) for item in report.separations if item.breaks},
         "shortcuts": [
             {name: getattr(item, name) for name in ("trait", "kind", "what", "pole", "auc")}

@@ -6,7 +6,8 @@ from typing import Any
 from engine.choosing.choice import Choice
 from engine.choosing.diversity import MIN_TEXTS as MIN_DIVERSITY_TEXTS
 from engine.choosing.probe import MIN_TEXTS as MIN_PROBE_TEXTS
-from engine.choosing.rounds import INSEPARABLE, REPLY_REASONS, Rounds
+from engine.choosing.rounds import REPLY_REASONS, Rounds
+from engine.domain.finding import Finding
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row, count_reasons
 from engine.domain.verdict import Verdict
@@ -107,31 +108,31 @@ _SUITES: Mapping[str, str] = {
 }
 
 
-def state_headline(attached: int, warnings: Sequence[str], synth_type: str, proposed: bool = False) -> str:
+def state_headline(attached: int, findings: Sequence[Finding], synth_type: str, proposed: bool = False) -> str:
     """State the outcome of a run: “32 attached, with 2 warnings: look before you train”.
 
-    If a trait's poles are inseparable, this finding replaces the advice.
+    The headline of a finding, such as that a trait's poles are inseparable, replaces the advice.
 
     Args:
         synth_type: a set of ``enrich`` is never attached, but set aside (the platform's contract, section 4).
         proposed: whether the exemplars wait for a person's decision.
     """
     if proposed:
-        warned = f", with {count_noun(len(warnings), 'warning')}" if warnings else ""
+        warned = f", with {count_noun(len(findings), 'warning')}" if findings else ""
         return f"{attached:,} proposed{warned}: nothing is attached until they are reviewed"
     held_out = synth_type == "enrich"
     headline = f"{f'{attached:,}' if attached else 'nothing'} {'set aside for evaluation' if held_out else 'attached'}"
-    if not attached or not warnings:
+    if not attached or not findings:
         return headline
-    inseparable = next((item.partition(": ")[2] for item in warnings if f": {INSEPARABLE} " in item), "")
-    advice = inseparable.partition(" (")[0] or f"look before you {'evaluate' if held_out else 'train'}"
-    return f"{headline}, with {count_noun(len(warnings), 'warning')}: {advice}"
+    advice = next((item.headline for item in findings if item.headline), "")
+    advice = advice or f"look before you {'evaluate' if held_out else 'train'}"
+    return f"{headline}, with {count_noun(len(findings), 'warning')}: {advice}"
 
 
 def describe_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
     """Describe a verdict in a headline and a sentence: the generated exemplars, or the failure and its remedy."""
     attached = len(rounds.choice.chosen) if verdict.success else 0
-    headline = state_headline(attached, verdict.warnings, rounds.plan.synth_type, verdict.proposed)
+    headline = state_headline(attached, verdict.findings, rounds.plan.synth_type, verdict.proposed)
     return headline, describe_counts(rounds) if verdict.success else explain_failure(rounds, verdict)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.domain.finding import read_findings
 from engine.domain.model import POLES
 from engine.domain.samples import Row
 from engine.domain.verdict import RunResult
@@ -54,7 +55,7 @@ def render_review_page(stored: StoredSet, run_page: str | None = None) -> str:
             run_page=run_page,
             count=len(packed["rows"]),
             until=f"{read_deadline(stored):%Y-%m-%d}",
-            warnings=read_document(stored, VERDICT).get("warnings", ()),
+            warnings=read_findings(read_document(stored, VERDICT)),
             packed=embed_json(packed),
         )
     )

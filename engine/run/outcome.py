@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from engine.asking.held_out import choose_pool
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_outline
+from engine.domain.finding import read_findings
 from engine.domain.model import POLES, Pool, SynthType
 from engine.domain.samples import Row
 from engine.domain.verdict import RunResult
@@ -83,9 +84,9 @@ def read_result(stored: StoredSet) -> RunResult:
     manifest, is_proposed = stored.manifest, stored.status == "proposed"
     kept = {(trait, pole): int(counts[pole]) for trait, counts in manifest["counts"].items() for pole in POLES}
     verdict = read_document(stored, VERDICT)
-    reasons, warnings = Counter(verdict.get("reasons", {})), tuple(verdict.get("warnings", ()))
+    reasons, findings = Counter(verdict.get("reasons", {})), read_findings(verdict)
     spare = reasons["surplus"]
-    headline = state_headline(sum(kept.values()), warnings, manifest["synth_type"], is_proposed)
+    headline = state_headline(sum(kept.values()), findings, manifest["synth_type"], is_proposed)
     why = manifest.get("review", {}).get("why")
     return RunResult(
         run_id=stored.run_id,
@@ -97,6 +98,6 @@ def read_result(stored: StoredSet) -> RunResult:
         kept=kept,
         rejected=reasons.total() - spare,
         spare=spare,
-        warnings=warnings,
+        findings=findings,
         headline=f"{headline}: rejected by a review{f' ({why})' if why else ''}" if not kept else headline,
     )

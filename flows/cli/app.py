@@ -70,7 +70,7 @@ def synthesize_command(
     review: Annotated[
         bool, typer.Option("--review", help="Attach nothing before you decide with `exemplars review`.")
     ] = False,
-    as_json: Annotated[bool, options.json_option("run_id, status, samples, report")] = False,
+    as_json: Annotated[bool, options.json_option("run_id, status, samples, report, findings")] = False,
     verbose: options.VerboseOption = False,
     only_lacking: options.OnlyLackingOption = False,
     strict: options.StrictOption = False,
@@ -98,7 +98,7 @@ def synthesize_command(
         with watch(job) if for_people and not verbose else nullcontext():
             result = run_in_process(MAIN_JOB, asdict(request), server)
     if as_json:
-        print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
+        print(json.dumps(result.to_json()))
     else:
         show_result(job, result)
 

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,7 @@ def show_tried(job: Job, store: Path, page: Path) -> None:
         model=job.model,
         stamp=RunStamp("", job.model.handle, job.synth_type, job.level.effort, datetime.now(UTC)),
         synth_model=job.level.synth_model,
-        verdict=Verdict(True, (), (), (), {}),
+        verdict=Verdict((), (), {}),
         headline=f"A first look: {len(passed):,} of {texts} passed the rules",
         summary="A run asks for more texts, and chooses among them. Nothing is attached.",
         notes=tuple(json.loads(verdict.read_bytes())["notes"]),
@@ -185,14 +186,14 @@ def show_result(job: Job, result: RunResult) -> None:
         console.print(f"{capitalise(result.headline)}. Nothing was asked.")
         return
     show_pairs(console, job.model.traits, _read_texts(result.samples))
-    colour = "yellow" if result.warnings else "green"
+    colour = "yellow" if result.findings else "green"
     console.print(Text(f"\n{capitalise(result.headline)}", style=f"bold {colour}"))
-    for warning in result.warnings:
-        text, colon, command = warning.partition(": exemplars ")
-        console.print(Padding(Text(f"! {text}{colon[:1]}", style="yellow"), (0, 0, 0, 2)))
-        if command:
+    for finding in result.findings:
+        text = f"! {replace(finding, command='')}{':' if finding.command else ''}"
+        console.print(Padding(Text(text, style="yellow"), (0, 0, 0, 2)))
+        if finding.command:
             # On a separate line, to be copied unchanged.
-            console.print(Text(f"    exemplars {command}"), soft_wrap=True)
+            console.print(Text(f"    {finding.command}"), soft_wrap=True)
     counts = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in result.kept.items())
     others = describe_others(result.rejected, result.spare)
     kept = "kept" if job.missing is not None else f"kept (quota {result.wanted})"

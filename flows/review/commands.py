@@ -2,7 +2,6 @@
 
 import json
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,7 +45,7 @@ def review_command(
     fill: Annotated[
         bool, typer.Option("--fill", help="Then start a run that fills up to the effort's number.")
     ] = False,
-    as_json: Annotated[bool, json_option("run_id, status, samples, report; with --fill one a run")] = False,
+    as_json: Annotated[bool, json_option("run_id, status, samples, report, findings; with --fill one a run")] = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Attach the remaining samples of a proposed set, or reject it. Give --attach or --reject, or --correct."""
@@ -100,7 +99,7 @@ def _correct(settings: "Settings", proposal: "StoredSet", sample_id: int, text: 
 
 def _show(result: RunResult, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
+        print(json.dumps(result.to_json()))
         return
     print(capitalise(result.headline))
     if result.status not in ("rejected", "not_needed"):

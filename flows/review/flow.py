@@ -199,7 +199,7 @@ async def _check(proposal: StoredSet, rows: Sequence[Row], old_ids: Sequence[int
         ids = ", ".join(map(str, old_ids))
         advice = f". Corrected texts count too: correct again or leave out what breaks a rule of {ids}" if ids else ""
         raise GateError(f"{handle}: {first}. The proposal still waits, with all decisions{advice}\n{details}")
-    return replace(verdict, warnings=(*verdict.warnings, *warn_of_older(proposal, model)))
+    return replace(verdict, findings=(*verdict.findings, *warn_of_older(proposal, model)))
 
 
 def check_candidates(model: Model, rows: Sequence[Row], synth_type: SynthType, run_id: str) -> Verdict:

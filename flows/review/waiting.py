@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError
 
 from engine.asking.existing_sets import list_outdated
 from engine.definitions.loader import load_model
+from engine.domain.finding import Finding
 from engine.domain.model import Model
 from engine.errors import InputError, ModelBusyError
 from engine.review.apply import PersonReview
@@ -99,12 +100,19 @@ def load_new_sets(settings: Settings, proposal: StoredSet) -> Model:
     return read_pools(settings.samples_uri, model, settings.reviews_teach)
 
 
-def warn_of_older(proposal: StoredSet, model: Model) -> list[str]:
+def warn_of_older(proposal: StoredSet, model: Model) -> list[Finding]:
     """Return a warning if a proposal was made for an older definition than the model's present one."""
+    remedy = (
+        "A proposal like this is better rejected: once attached, the next "
+        f"'exemplars synthesize {model.handle} --refresh' replaces it"
+    )
     return [
-        f"The set of run {stored.run_id} was made for an older definition of {model.handle} than the present one. A "
-        f"proposal like this is better rejected: once attached, the next 'exemplars synthesize {model.handle} "
-        "--refresh' replaces it"
+        Finding(
+            "older_definition",
+            "warning",
+            f"The set of run {stored.run_id} was made for an older definition of {model.handle} than the present one",
+            remedy,
+        )
         for stored in list_outdated([proposal], model)
     ]
 

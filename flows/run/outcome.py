@@ -184,8 +184,7 @@ def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSe
         get_run_logger().info("%s: %s", capitalise(result.headline), result.samples)
         add_log_context(outcome=result.status)
         return result
-    shortfall = rounds.explain_shortfall()
-    kind = QuotaError if shortfall else GateError
+    kind = QuotaError if any(rounds.choice.shortfall.values()) else GateError
     headline = ": ".join((stamp.handle, *describe_verdict(rounds, verdict)))
-    reasons = "\n".join(f"  {sentence}" for sentence in shortfall or verdict.failed)
+    reasons = "\n".join(f"  {sentence}" for sentence in verdict.causes)
     raise kind(f"{headline}\n{reasons}\n  {KEPT}: {stored.file(REPORT)}")

@@ -106,7 +106,7 @@ async def get_run(request: Request, run_id: RunId) -> dict[str, Any]:
         verdict = await to_thread.run_sync(read_document, stored, VERDICT)
         answer |= {"status": STATUSES.get(stored.status), "outcome": stored.status}
         answer |= {name: stored.manifest.get(name) for name in ("synth_type", "effort", "counts")}
-        answer |= {name: verdict.get(name) for name in ("reasons", "failed", "warnings")}
+        answer |= {name: verdict.get(name) for name in ("reasons", "failed", "findings")}
     if run and (operation := make_operation(run, progress.get(run_id))):
         answer |= {"synth_type": run.synth_type, "effort": run.effort, **operation.model_dump(exclude={"kind"})}
     if stored and REPORT in stored.manifest["files"]:

@@ -30,6 +30,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.client.schemas.sorting import ArtifactSort
 
+from engine.domain.finding import read_findings
 from engine.domain.model import POLES
 from engine.errors import BudgetError, FrozenModelError, QuotaError
 from engine.llm.replies.admin import list_cache
@@ -135,8 +136,8 @@ def test_what_a_run_says_of_itself_agrees_on_its_page_and_to_its_caller(
 
     assert state is not None
     assert ("COMPLETED", result.headline) == (state.type.value, state.message)
-    assert state_headline(16, verdict["warnings"], "from_traits") == result.headline
-    assert tuple(verdict["warnings"]) == result.warnings
+    assert state_headline(16, result.findings, "from_traits") == result.headline
+    assert read_findings(verdict) == result.findings
     assert result.rejected + result.spare == len(rejected)
     assert 0 < result.spare == sum(rejected["reason"] == "surplus")
     assert {"verdict", "progress"} == set(found)
@@ -246,7 +247,7 @@ def test_first_round_of_which_nothing_can_be_used_ends_the_run_and_is_not_paid_f
     first, second = workspace.list_sets()
     manifest, state = read_manifest(first), read_flow_run(str(read_manifest(first)["run_id"])).state
 
-    assert "safety, positive (About safety): 0 of 2, 2 lacking after 1 round." in str(failure.value)
+    assert "safety, positive: 0 of 2 for 'About safety', 2 lacking after 1 round." in str(failure.value)
     assert "none of the 16 replies of the first round can be used (" in str(failure.value)
     assert f"; no more were requested, since {REMEDIES['unreadable']}" in str(failure.value)
     assert {"unreadable"} == set(read_rejected(first)["reason"])

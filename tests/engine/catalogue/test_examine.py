@@ -11,6 +11,7 @@ from fakes.stored import HANDLE, NOON, PLAIN_TEXTS, STIFF_TEXTS, attach_set, wri
 from engine.catalogue.condition import ModelCondition
 from engine.catalogue.examine import SAME_AXIS, examine_model, list_all_handles
 from engine.catalogue.page import LAST_FIELDS, describe_json
+from engine.domain.finding import Finding, write_findings
 from engine.store.changes import detach_set
 from engine.store.layout import MANIFEST, SAMPLES, VERDICT
 from engine.store.sample_set import seal
@@ -36,8 +37,10 @@ def look(store: Path, handle: str = HANDLE) -> ModelCondition:
 
 
 def test_samples_are_counted_by_trait_pole_and_provenance(store: Path) -> None:
-    warned = json.dumps({"probe": {"clarity": {"auc": 0.5, "inseparable": "clarity: chance"}, "safety": {"auc": None}}})
-    good = json.dumps({"probe": {"clarity": {"auc": 0.9, "inseparable": ""}}})
+    finding = Finding("hardly_separated", "warning", "chance", "Read ten.", trait="clarity")
+    probe = {"clarity": {"auc": 0.5}, "safety": {"auc": None}}
+    warned = json.dumps({"probe": probe, "findings": write_findings((finding,))})
+    good = json.dumps({"probe": {"clarity": {"auc": 0.9}}})
     attach_set(store, "good", 6, ("clarity", "safety", "gone"), documents={VERDICT: good})
     before = look(store).traits[0]
     attach_set(store, "warned", 16, documents={VERDICT: warned}, age=-HOUR)
@@ -47,7 +50,7 @@ def test_samples_are_counted_by_trait_pole_and_provenance(store: Path) -> None:
 
     assert (make_counts(1, 1), make_counts(9, 9)) == (clarity.authored, clarity.attached)
     assert (2, 2) == (condition.sets, condition.set_aside)
-    assert (0.9, "", 0.5, "clarity: chance") == (before.auc, before.inseparable, clarity.auc, clarity.inseparable)
+    assert (0.9, "", 0.5, "chance. Read ten.") == (before.auc, before.inseparable, clarity.auc, clarity.inseparable)
     assert (None, "") == (safety.auc, safety.inseparable)
 
 

@@ -36,7 +36,7 @@ def with_counts(attached: tuple[int, int], authored: tuple[int, int]) -> ModelCo
         ),
         (make_condition(proposed=("run-9",)), "waits", "report of run run-9", REVIEW),
         (
-            with_trait(inseparable="clarity: as chance."),
+            with_trait(inseparable="as chance."),
             "hardly apart",
             "Clarity, in the last set: as chance.",
             (AGAIN,),
@@ -84,7 +84,7 @@ def test_nothing_is_found_where_nothing_is_wrong(condition: ModelCondition) -> N
 
 def test_most_pressing_comes_first_and_a_trained_model_is_asked_for_nothing_that_it_refuses() -> None:
     findings = replace(
-        with_trait(inseparable="clarity: as chance."), faults=(BROKEN,), proposed=("run-2",), state="ready"
+        with_trait(inseparable="as chance."), faults=(BROKEN,), proposed=("run-2",), state="ready"
     ).findings
 
     assert ["broken", "waits", "hardly apart"] == [finding.kind for finding in findings]

@@ -20,16 +20,17 @@ from fakes.word_vectors import WordVectors
 from engine.asking.plan import CellHints, Plan, plan_round
 from engine.asking.prompts import write_chat_prompt, write_plain_prompt
 from engine.choosing.choice import Choice, ChoiceContext, choose_exemplars
-from engine.choosing.probe import Probe
-from engine.choosing.recheck import Recheck, choose_rechecked, decide, make_hints
-from engine.choosing.rounds import (
+from engine.choosing.findings import (
     ADD_SEEDS,
     LEARNED_INSTEAD,
     LEVEL_SEEDS,
     NAMED_IDS,
     NOT_SHOWN,
     SAY_IN_BRIEF,
+    list_rechecked,
 )
+from engine.choosing.probe import Probe
+from engine.choosing.recheck import Recheck, choose_rechecked, decide, make_hints
 from engine.choosing.shortcuts import Kind, Shortcut
 from engine.domain.model import POLES, Pole, Seed
 from engine.domain.samples import Exemplar, make_id
@@ -189,7 +190,7 @@ def test_rounds_are_spent_on_what_is_named_as_the_effort_has_them(replacement_ro
     assert not needed
     assert replacement_rounds == followed
     assert rounds.choice.complete
-    assert any("'perhaps' at 'Obscure'" in sentence for sentence in rounds.explain_recheck())
+    assert "shortcut_word" in [finding.code for finding in list_rechecked(rounds, "attached")]
 
 
 MORE_ROUNDS = "give the effort more replacement_rounds (data/effort.yaml)"
@@ -221,9 +222,10 @@ def test_shortcut_is_told_with_what_helps_the_model_and_effort_of_the_run(
     rounds = make_rounds(plan, only_clear=strict)
     rounds.next_cells()
     rounds.recheck = Recheck(shortcuts=(Shortcut("clarity", kind, "perhaps", "negative", 1.0),))
-    [sentence] = rounds.explain_recheck()
+    [finding] = list_rechecked(rounds, "attached")
 
-    assert sentence.endswith(f"(AUC 1.00). {LEARNED_INSTEAD}: {advice}")
+    assert (f"shortcut_{kind}", {"auc": 1.0}) == (finding.code, finding.numbers)
+    assert str(finding).endswith(f"(AUC 1.00). {LEARNED_INSTEAD}: {advice}")
 
 
 def test_text_on_the_wrong_side_is_named_with_the_command_that_removes_it() -> None:
@@ -234,15 +236,17 @@ def test_text_on_the_wrong_side_is_named_with_the_command_that_removes_it() -> N
     keys = [item.key for item in rounds.choice.chosen]
     first = make_id(plan.model.handle, "clarity", rounds.choice.chosen[0].text or "")
     rounds.recheck = Recheck((Probe("clarity", 0.9, (keys[0],)),))
-    [sentence], [proposed], [rejected] = map(rounds.explain_recheck, ("attached", "proposed", "rejected"))
+    statuses = ("attached", "proposed", "rejected")
+    [finding], [proposed], [rejected] = (list_rechecked(rounds, status) for status in statuses)
     rounds.recheck = Recheck((Probe("clarity", 0.9, tuple(keys[: NAMED_IDS + 2])),))
-    [many] = rounds.explain_recheck()
+    [many] = list_rechecked(rounds, "attached")
 
-    assert sentence.endswith(f"remove those with a wrong label: exemplars remove {plan.model.handle} {first}")
-    assert proposed.endswith(f"when you attach: --leave-out {first}")
-    assert rejected.endswith("Read the samples that the report's table marks.")
-    assert "marks (2 more there), and" in many
-    assert NAMED_IDS == len(many.partition(f"remove {plan.model.handle} ")[2].split())
+    assert ("wrong_side", (first,), {"samples": 20}) == (finding.code, finding.sample_ids, finding.numbers)
+    assert str(finding).endswith(f"remove those with a wrong label: exemplars remove {plan.model.handle} {first}")
+    assert proposed.remedy.endswith(f"when you attach: --leave-out {first}")
+    assert "Read the samples that the report's table marks." == rejected.remedy
+    assert "marks (2 more there), and" in many.remedy
+    assert (NAMED_IDS, NAMED_IDS + 2) == (len(many.command.split()) - 3, len(many.sample_ids))
 
 
 def test_set_that_was_complete_stays_when_a_later_round_makes_it_less() -> None:

@@ -17,9 +17,10 @@ from fakes.builders import (
 )
 
 from engine.asking.plan import MIN_HOPELESS
+from engine.choosing.findings import LOOK_AT_SEEDS, MORE_SEEDS, list_missing, list_rechecked
 from engine.choosing.probe import Probe
 from engine.choosing.recheck import Recheck
-from engine.choosing.rounds import LOOK_AT_SEEDS, MORE_SEEDS, REPLY_REASONS, Rounds
+from engine.choosing.rounds import REPLY_REASONS, Rounds
 from engine.domain.model import POLES, Attached, Seed, TraitType
 from engine.domain.samples import Exemplar, Reason, count_reasons
 
@@ -91,10 +92,17 @@ def test_no_round_follows_a_first_one_of_which_no_reply_can_be_used(reasons: lis
 def test_what_lacks_is_explained_with_its_reasons_and_counted() -> None:
     rounds = make_rounds(PLAN)
     take(rounds, "too_short", "too_short", "cell_failed")
-    positive, negative = rounds.explain_shortfall()
+    positive, negative = list_missing(rounds)
 
-    assert positive.startswith("clarity, positive (Clear): 0 of 2, 2 lacking after 1 round. 3 rejected: 2 × ")
-    assert negative.endswith("Nothing came back for it.")
+    assert ("missing_exemplars", "critical", "clarity", "positive") == (
+        positive.code,
+        positive.severity,
+        positive.trait,
+        positive.pole,
+    )
+    assert {"quota": 2, "missing": 2, "rounds": 1} == positive.numbers
+    assert str(positive).startswith("clarity, positive: 0 of 2 for 'Clear', 2 lacking after 1 round. 3 rejected: 2 × ")
+    assert "Nothing came back for it." == negative.remedy
     assert {"too_short": 2, "cell_failed": 1} == count_reasons(rounds.choice.rejected)
     assert {("clarity", pole): 0 for pole in POLES} == rounds.count_kept()
 
@@ -108,10 +116,14 @@ def test_inseparable_poles_are_reported_unless_a_judge_confirms_them(kind: Trait
     same = [make_exemplar(f"The shed {index} is red.", pole, index) for index in range(40) for pole in POLES]
     rounds = make_rounds(make_test_plan(make_model(make_trait(type=kind)), make_level(1)), *same)
     rounds.judge_aucs = {"clarity": 0.9} if judged else {}
-    start = "clarity: no measure separates Clear from Obscure (AUC "
+    severities = [
+        (item.trait, item.severity)
+        for is_strict in (False, True)
+        for item in list_rechecked(rounds, "attached", is_strict)
+        if item.code == "inseparable"
+    ]
 
-    assert told == any(sentence.startswith(start) for sentence in rounds.explain_recheck())
-    assert told == bool(rounds.explain_inseparable())
+    assert ([("clarity", "warning"), ("clarity", "critical")] if told else []) == severities
 
 
 @pytest.mark.parametrize(
@@ -133,8 +145,10 @@ def test_every_trait_with_hardly_separated_poles_has_one_warning(
     rounds = make_rounds(make_test_plan(make_model(seeds=seeds), make_level(texts)))
     probe = Probe("clarity", auc, scores=((True, 0.0), (False, 0.0)) * texts)
     rounds.recheck = Recheck((probe,))
-    [attached], [proposed] = map(rounds.explain_recheck, ("attached", "proposed"))
+    [finding] = list_rechecked(rounds, "attached")
+    attached, [proposed] = str(finding), map(str, list_rechecked(rounds, "proposed"))
 
+    assert ("hardly_separated", {"auc": auc, "samples": 2 * texts}) == (finding.code, finding.numbers)
     assert f"clarity: Clear and Obscure are {told}" in attached
     assert (LOOK_AT_SEEDS if seeds else MORE_SEEDS) in attached
     assert (True, False) == tuple("exemplars detach" in sentence for sentence in (attached, proposed))

@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from engine.axis.breaks import Breaks, find_breaks
 from engine.choosing.probe import Probe
+from engine.domain.finding import Finding
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row, Scenario
 from engine.domain.samples import make_row as sample_row
@@ -27,18 +28,17 @@ from engine.report.wording import EXPLANATIONS
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \"quoted\" & 'so'"
 CHROMIUM = shutil.which("chromium")
 CLARITY = make_trait()
+WARNING = Finding("expect_pole_share_to_be_at_least", "warning", "The share of Obscure is 0.38")
 VERDICT = Verdict(
-    True,
-    (),
-    ("The share of Obscure is 0.38.",),
+    (WARNING,),
     (
         ExpectationResult("run", "expect_no_duplicates", True, "critical", "0 pairs"),
         ExpectationResult("whole", "neither pole is under 0.40", False, "warning", "0.38"),
     ),
     {},
 )
-FAILED = replace(VERDICT, success=False)
-CALM = replace(VERDICT, warnings=())
+FAILED = replace(VERDICT, findings=(replace(WARNING, severity="critical"),))
+CALM = replace(VERDICT, findings=())
 
 
 def make_row(number: int, pole: Pole = "positive", **changes: Any) -> Row:
@@ -131,7 +131,7 @@ def test_run_that_failed_says_that_nothing_was_attached_and_why_and_one_that_bro
     assert "Obscure 5 of 8 ✕ 3 short" in text
     assert [] == read_rows(
         render_report(
-            replace(failed, verdict=Verdict(False, (), (), (), {}), counts={}, reasons={}, positions={}, **nothing)
+            replace(failed, verdict=replace(FAILED, results=()), counts={}, reasons={}, positions={}, **nothing)
         )
     )
 
@@ -141,7 +141,11 @@ def test_hostile_texts_are_inert_wherever_they_stand() -> None:
     said = dict.fromkeys(("headline", "summary"), HOSTILE) | dict.fromkeys(("failed", "notes"), (HOSTILE,))
     page = render(
         **said,
-        verdict=Verdict(False, (), (HOSTILE,), (ExpectationResult(HOSTILE, HOSTILE, False, HOSTILE, HOSTILE),), {}),
+        verdict=Verdict(
+            (Finding(HOSTILE, "critical", HOSTILE), Finding(HOSTILE, "warning", HOSTILE, HOSTILE, HOSTILE)),
+            (ExpectationResult(HOSTILE, HOSTILE, False, "warning", HOSTILE),),
+            {},
+        ),
         model=make_model(hostile, handle=HOSTILE, description=HOSTILE),
         counts={(hostile.key, "positive"): (1, 1)},
         kept=(make_row(0, text=HOSTILE, scenario=json.dumps({"subject": HOSTILE})),),

@@ -15,6 +15,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.asking.plan import MIN_HOPELESS
 from engine.choosing.rounds import Rounds
+from engine.domain.finding import Finding
 from engine.domain.samples import Exemplar
 from engine.domain.verdict import Verdict
 from engine.estimate.call_kinds import list_calls
@@ -27,8 +28,9 @@ from engine.store.store import StoredSet
 from flows.cli.app import app
 from flows.run.outcome import report
 
-PASSED = Verdict(True, (), (), (), {}, ())
-FAILED = Verdict(False, ("Expected that no text occurs twice: 1 of them.", "Another."), (), (), {}, ())
+PASSED = Verdict((), (), {})
+TWICE = Finding("expect_column_values_to_be_unique", "critical", "Expected that no text occurs twice: 1 of them")
+FAILED = Verdict((TWICE, Finding("expect_a", "critical", "Another")), (), {})
 PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
 NOT_KNOWN = make_budget()
 STORED = StoredSet("samples/run=11111111-1111-1111-1111-111111111111", {})
@@ -66,7 +68,7 @@ def test_what_failed_is_told_first_with_what_to_do_and_then_pole_by_pole() -> No
     lacking, found = write(FAILED, wanted=3), write(FAILED)
 
     assert lacking.startswith("# u22a8.test: nothing attached\n\n**4 of 6 exemplars are lacking after 0 rounds, ")
-    assert "\n- clarity, positive (Clear): 1 of 3, 2 lacking" in lacking
+    assert "\n- Expected that no text occurs twice: 1 of them.\n- Another." in lacking
     assert "Text 0 is positive." not in lacking
     assert "**Expected that no text occurs twice: 1 of them (and 1 more finding)" in found
 
@@ -126,7 +128,7 @@ def test_lines_load_the_samples_when_they_are_pasted(tmp_path: Path) -> None:
 def test_samples_are_used_or_reviewed_first() -> None:
     proposed, warned = (
         write_steps(replace(PASSED, proposed=True), DOOR),
-        write_steps(replace(PASSED, warnings=("Few forms.",))),
+        write_steps(replace(PASSED, findings=(Finding("expect_a", "warning", "Few forms"),))),
     )
 
     assert "[Open the report](https://door.test/v1/runs/1/report)" in write_steps(PASSED, DOOR)

@@ -23,6 +23,7 @@ from fakes.word_vectors import WordVectors
 from engine.asking.plan import Plan
 from engine.choosing.diversity import measure_diversity, measure_texts
 from engine.choosing.rounds import Rounds
+from engine.domain.finding import Finding
 from engine.domain.verdict import PoleDiversity, Verdict
 from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
@@ -40,7 +41,7 @@ def make_chosen(plan: Plan | None = None, count: int = 2) -> Rounds:
 def make_documents(folder: Path, rounds: Rounds, *diversity: PoleDiversity) -> tuple[Any, str]:
     client = FakeClient(lambda _: Reply("", "stop", 0, 0, None))
     gateway = ModelGateway(client, place_in(folder), HeardProgress(), RunBudget(1))
-    documents = make_sample_set(rounds, make_stamp(), Verdict(True, (), (), (), {}, diversity), gateway).documents
+    documents = make_sample_set(rounds, make_stamp(), Verdict((), (), {}, diversity), gateway).documents
     return json.loads(documents[VERDICT]), documents[REPORT]
 
 
@@ -57,11 +58,11 @@ def test_diversity_of_every_pole_beside_that_of_its_own_seeds_is_in_the_verdict_
 
 
 def test_chosen_exemplars_of_a_set_that_failed_are_kept_among_its_rejected_rows() -> None:
-    failed = Verdict(False, ("Expected that no text occurs twice: 1 of them.",), (), (), {}, ())
+    failed = Verdict((Finding("expect_a", "critical", "Expected that no text occurs twice: 1 of them"),), (), {})
     rows = make_rejected_rows(make_chosen(), make_stamp(), failed)
 
     assert 4 * ["surplus"] == [row["reason"] for row in rows]
-    assert [] == make_rejected_rows(make_chosen(), make_stamp(), replace(failed, success=True))
+    assert [] == make_rejected_rows(make_chosen(), make_stamp(), replace(failed, findings=()))
 
 
 @pytest.mark.parametrize(("language", "known"), [("en", True), ("hi", False)])

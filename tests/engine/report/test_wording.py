@@ -7,12 +7,15 @@ import pytest
 from fakes.builders import add_and_choose, make_exemplar, make_level, make_pair, make_rounds, make_test_plan
 
 from engine.choosing.rounds import REPLY_REASONS
+from engine.domain.finding import Finding
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Reason
 from engine.domain.verdict import Verdict
 from engine.domain.votes import Vote
 from engine.report.wording import REMEDIES, explain_failure, state_headline
 from engine.text.formatting import name_reason
+
+WARNING = Finding("expect_a", "warning", "A sentence")
 
 
 @pytest.mark.parametrize(
@@ -29,18 +32,21 @@ from engine.text.formatting import name_reason
 def test_headline_says_what_is_attached_and_that_there_are_warnings(
     attached: int, warnings: int, synth_type: str, proposed: bool, headline: str
 ) -> None:
-    assert headline == state_headline(attached, ["A sentence."] * warnings, synth_type, proposed)
+    assert headline == state_headline(attached, [WARNING] * warnings, synth_type, proposed)
 
 
 def test_inseparable_poles_are_in_the_headline() -> None:
-    warning = "tone: no measure separates Plain from Official (AUC 0.51 in all 99 accepted texts): a classifier fails."
+    headline = "no measure separates Plain from Official"
+    inseparable = Finding("inseparable", "warning", f"{headline} (AUC 0.51)", headline=headline, trait="tone")
 
     assert "40 attached, with 2 warnings: no measure separates Plain from Official" == state_headline(
-        40, ["A sentence.", warning], "from_traits"
+        40, [WARNING, inseparable], "from_traits"
     )
 
 
-FAILED = Verdict(False, ("Expected that every row has a text: 2 of 8 rows unexpected.",), (), (), {}, ())
+FAILED = Verdict(
+    (Finding("expect_a", "critical", "Expected that every row has a text: 2 of 8 rows unexpected"),), (), {}
+)
 
 
 def explain(*exemplars: Exemplar, wanted: int = 1) -> str:

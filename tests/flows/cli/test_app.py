@@ -118,7 +118,7 @@ def test_run_that_fails_is_one_message_and_attaches_nothing(
 
     assert (3, 1) == (refused.code, lacking.code)
     assert "refuses the key: Incorrect API key provided: sk-…test. Set EXEMPLARS_SYNTH_API_KEY" in refused.message
-    assert "clarity, positive (Clear): 0 of 2, 2 lacking after 1 round. 4 rejected: " in lacking.message
+    assert "clarity, positive: 0 of 2 for 'Clear', 2 lacking after 1 round. 4 rejected: " in lacking.message
     assert lacking.message.endswith(f"The rejected rows and the report are kept: {folder}/__run__/report.html\n")
     assert [] == left
     assert [] == list(folder.glob("*.parquet"))

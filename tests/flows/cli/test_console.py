@@ -21,6 +21,7 @@ from pydantic import BaseModel, model_serializer
 from rich.table import Table
 from rich.text import Text
 
+from engine.domain.finding import Finding
 from engine.domain.progress import CallBegun, CallsPlanned, StageBegun
 from engine.domain.verdict import RunResult
 from engine.errors import ProviderError
@@ -129,7 +130,12 @@ def test_nothing_of_a_user_is_markup(tmp_path: Path, capsys: pytest.CaptureFixtu
     model = make_model(make_trait(name=said, positive_label=said))
     job = Job(model, "from_traits", make_level(4))
     result = RunResult("one", "attached", stored.file(SAMPLES), stored.file(REPORT), 4, {("clarity", "positive"): 4})
-    show_result(job, replace(result, headline=state_headline(8, (), "from_traits"), warnings=(said,)))
+    show_result(
+        job,
+        replace(
+            result, headline=state_headline(8, (), "from_traits"), findings=(Finding("expect_a", "warning", said),)
+        ),
+    )
     console = make_console()
     console.print(RunProgress(job, console).draw())
     printed = capsys.readouterr().out

@@ -15,6 +15,7 @@ from fakes.surface import ADDRESS, Surface, read_refusal
 from fakes.workspace import HANDLE
 from playwright.sync_api import Route, expect, sync_playwright
 
+from engine.domain.finding import Finding, write_findings
 from engine.domain.samples import make_id
 from engine.review.page import render_review_page
 from engine.store.layout import REVIEW_DATA, VERDICT
@@ -33,7 +34,9 @@ def propose(store: Path, *replaces: str) -> tuple[StoredSet, list[int]]:
     samples = {str(sample_id): {"position": 0.5, "side": None, "nearest": None} for sample_id in ids}
     traits = {"clarity": {"name": "<b>Clarity</b></script>", "positive": "Clear", "negative": "Obscure"}}
     shown = {REVIEW_DATA: json.dumps({"handle": HANDLE, "traits": traits, "samples": samples})}
-    shown |= {VERDICT: json.dumps({"warnings": ["clarity: <b>."]})}
+    shown |= {
+        VERDICT: json.dumps({"findings": write_findings((Finding("wrong_side", "warning", "<b>", trait="clarity"),))})
+    }
     wait = {"until": until}
     stored = attach_set(
         store, run_id, status="proposed", handle=HANDLE, documents=shown, review=wait, replaces=replaces
