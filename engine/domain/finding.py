@@ -48,9 +48,14 @@ class Finding:
 
     def __str__(self) -> str:
         """Return the finding in sentences: “clarity: 2 of its 16 samples read like the other pole. Read them.”"""
+        return f"{self.sentences} {self.command}".rstrip()
+
+    @property
+    def sentences(self) -> str:
+        """Return what was found and what to do; with a colon at the end if there is a command."""
         subject = ", ".join(filter(None, (self.trait, self.pole)))
         sentences = f"{subject}{': ' if subject else ''}{self.text}. {self.remedy}".rstrip()
-        return f"{sentences}: {self.command}" if self.command else sentences
+        return f"{sentences}:" if self.command else sentences
 
 
 def write_findings(findings: tuple[Finding, ...]) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
     notes = [*_describe_language(plan.language)]
     if is_embedded(endpoint.name) and endpoint.style == "plain":
         notes.append(
-            f"{endpoint.name} is a small model: some of its texts make no sense, and no figure shows it. Read the "
+            f"{endpoint.name} is a small model: some of its texts make no sense, and no number shows it. Read the "
             "texts first."
         )
     bare = [trait.name for trait in model.traits if not all(model.seeds_at(trait.key, pole) for pole in POLES)]

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -189,8 +188,7 @@ def show_result(job: Job, result: RunResult) -> None:
     colour = "yellow" if result.findings else "green"
     console.print(Text(f"\n{capitalise(result.headline)}", style=f"bold {colour}"))
     for finding in result.findings:
-        text = f"! {replace(finding, command='')}{':' if finding.command else ''}"
-        console.print(Padding(Text(text, style="yellow"), (0, 0, 0, 2)))
+        console.print(Padding(Text(f"! {finding.sentences}", style="yellow"), (0, 0, 0, 2)))
         if finding.command:
             # On a separate line, to be copied unchanged.
             console.print(Text(f"    {finding.command}"), soft_wrap=True)
