@@ -59,7 +59,7 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
 
 
 def _describe_language(language: Language) -> Iterator[str]:
-    yield f"The texts are to be in {language.name} ({language.tag}): {language.why}."
+    yield f"Language of the texts: {language.name} ({language.tag}), because {language.why}."
     if not language.encoder_supports_language:
         yield (
             f"The sentence encoder does not know {language.name}: choice and gate do not use the place between the "
