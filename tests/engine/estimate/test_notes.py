@@ -32,7 +32,7 @@ UNREAD = Brief(failure_modes=("Digits.",))
 def test_language_is_said_with_what_decided_it_and_that_a_small_model_writes_nonsense_now_and_then() -> None:
     brazil, hindi = (make_test_plan(make_model(language=tag, seeds=make_seeds())) for tag in ("pt-BR", "hi"))
 
-    assert "in Portuguese (Brazil) (pt-BR): model.yaml says so." in list_notes(brazil, CHAT)[0]
+    assert ": Portuguese (Brazil) (pt-BR), because model.yaml says so." in list_notes(brazil, CHAT)[0]
     assert "The sentence encoder does not know Hindi" in list_notes(hindi, CHAT)[1]
     assert any("Read the texts first." in note for note in list_notes(brazil, PLAIN))
 
