@@ -36,7 +36,7 @@ class TraitCondition:
     """One trait of a model, with the labels of its poles.
 
     Args:
-        auc: how well the last attached set with enough texts separates the poles, from its verdict; None without one.
+        auc: how well the last attached set with enough texts separates the poles, from its verdict; None without such a set.
         inseparable: the warning of that verdict if the poles are hardly or not separated; else empty.
     """
 
@@ -56,7 +56,7 @@ class PastRun:
     Args:
         status: the set's status, ``attached``, ``proposed``, ``rejected`` or ``detached``; ``turned down`` if a
             review has rejected the proposed set.
-        created_at: the due time of the run, from the manifest.
+        created_at: when the run was first scheduled, from the manifest.
         message: why nothing was attached, in one or two sentences; else empty.
         written_at: when the set was written.
         attached_at: None if the set is not attached.

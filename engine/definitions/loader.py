@@ -189,7 +189,7 @@ def _list_skipped_lines(source: Source, lines: Sequence[int]) -> Iterator[Skippe
     if source.type == "file" and lines:
         more = f" and {len(lines) - MAX_NAMED:,} more" if len(lines) > MAX_NAMED else ""
         numbers = f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines[:MAX_NAMED]))}{more}"
-        why = "headings and lines without letters are not passages; with `split: lines` every line is one"
+        why = "headings and lines without letters are skipped; with `split: lines` every line is one"
         yield Skipped(f"{source.name}, {numbers}", why)
 
 

@@ -1,4 +1,4 @@
-"""Parse language tags (BCP 47, RFC 5646), which name languages in ``model.yaml`` and in what a run decides."""
+"""Parse language tags (BCP 47, RFC 5646), which name languages in ``model.yaml`` and in a run's decisions."""
 
 from contextlib import suppress
 from functools import cache
