@@ -36,7 +36,7 @@ class TraitCondition:
     """One trait of a model, with the labels of its poles.
 
     Args:
-        auc: how well the last attached set with enough texts separates the poles, from its verdict; None without such a set.
+        auc: how well the last attached set with enough texts separates the poles, from its verdict; else None.
         inseparable: the warning of that verdict if the poles are hardly or not separated; else empty.
     """
 
