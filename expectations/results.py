@@ -1,6 +1,7 @@
 """Read the results of Great Expectations as results of the gate, and join them into its verdict."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ def join_outcomes(outcomes: Iterable[Outcome]) -> Verdict:
     outcomes = tuple(outcomes)
     results = tuple(result for outcome in outcomes for result in outcome.results)
     broken = [
-        Finding("suite_not_run", "critical", sentence.removesuffix("."))
+        Finding("suite_not_run", "critical", sentence.strip().removesuffix("."), suite=outcome.suite)
         for outcome in outcomes
         for sentence in outcome.broken
     ]
@@ -81,7 +82,7 @@ def _read_result(suite: str, item: Mapping[str, Any], remedy: str) -> Expectatio
         success=bool(item["success"]) and raised is None,
         severity=severity,
         observed=raised or _shorten(observed),
-        numbers=_list_numbers(observed),
+        numbers=_list_numbers(result),
         faults=tuple((result.get("details") or {}).get("faults", ())),
         remedy=str(meta.get("do") or (remedy if severity == "critical" else "")),
     )
@@ -117,13 +118,19 @@ def _make_finding(result: ExpectationResult) -> Finding:
     faults = "; ".join(result.faults[:5]) or result.observed
     expected = "Expected" if result.suite in GATE_SUITES else f"The suite {result.suite!r} expected"
     text = f"{expected} that {result.name}: {faults}"
-    return Finding(result.code, result.severity, text, result.remedy, numbers=result.numbers)
+    return Finding(result.code, result.severity, text, result.remedy, numbers=result.numbers, suite=result.suite)
 
 
-def _list_numbers(observed: Any) -> dict[str, float]:
-    """Return the numbers of an observed value by name; ``observed`` for a single one."""
-    values = observed if isinstance(observed, Mapping) else {"observed": observed}
-    return {str(name): value for name, value in values.items() if isinstance(value, int | float)}
+def _list_numbers(result: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a result by name: the observed ones, and the counts of rows and of unexpected ones."""
+    observed = result.get("observed_value")
+    values = dict(observed) if isinstance(observed, Mapping) else {"observed": observed}
+    values |= {"unexpected": result.get("unexpected_count"), "rows": result.get("element_count")}
+    return {
+        str(name): value
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }
 
 
 def _shorten(value: Any) -> str:

@@ -37,7 +37,7 @@ class TraitCondition:
 
     Args:
         auc: how well the last attached set with enough texts separates the poles, from its verdict; else None.
-        inseparable: the warning of that verdict if the poles are hardly or not separated; else empty.
+        inseparable: that verdict's finding that the poles are hardly or not separated, in sentences; else empty.
     """
 
     key: str

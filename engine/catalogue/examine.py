@@ -112,7 +112,7 @@ def _list_traits(model: Model, train: Sequence[StoredSet], verdicts: Verdicts) -
     for trait in model.traits:
         authored = [seed.pole for seed in model.seeds if seed.trait == trait.key]
         probes = [_read_probe(verdicts[item.run_id], trait.key) for item in reversed(train)]
-        auc, inseparable = next((probe for probe in probes if any(probe)), (None, ""))
+        auc, inseparable = next((probe for probe in probes if probe != (None, "")), (None, ""))
         yield TraitCondition(
             key=trait.key,
             name=trait.name,

@@ -42,10 +42,16 @@ def list_missing(rounds: Rounds) -> tuple[Finding, ...]:
             quota, label = rounds.plan.quotas[trait, pole], rounds.plan.model.trait(trait).label(pole)
             rejected = [item for item in rounds.choice.rejected if (item.trait, item.pole) == (trait, pole)]
             after = count_noun(rounds.round_no, "round")
-            text = f"{quota - missing} of {quota} for {label!r}, {missing} lacking after {after}"
-            numbers = {"quota": quota, "missing": missing, "rounds": rounds.round_no}
-            remedy = _explain_reasons(rejected)
-            findings.append(Finding("missing_exemplars", "critical", text, remedy, "", "", trait, pole, numbers))
+            finding = Finding(
+                code="missing_exemplars",
+                severity="critical",
+                text=f"{quota - missing} of {quota} for {label!r}, {missing} lacking after {after}",
+                remedy=_explain_reasons(rejected),
+                trait=trait,
+                pole=pole,
+                numbers={"quota": quota, "missing": missing, "rounds": rounds.round_no},
+            )
+            findings.append(finding)
     return tuple(findings)
 
 

@@ -1,7 +1,7 @@
 """Define findings: the results of checks on a set, as values that programs can branch on and people can read."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from engine.domain.model import Pole
@@ -14,7 +14,7 @@ CODES: Mapping[str, str] = {
     "inseparable": "no measure separates the poles in all accepted texts; critical with `--strict`",
     "hardly_separated": "the probe hardly separates the poles in the kept samples",
     "wrong_side": "kept samples read like the other pole",
-    "shortcut_length": "the number of words alone separates the poles",
+    "shortcut_length": "the number of words alone separates the poles (above AUC 0.8 as the gate's expectation)",
     "shortcut_punctuation": "punctuation alone separates the poles",
     "shortcut_subject": "the subjects alone separate the poles",
     "shortcut_opening": "the first word alone separates the poles",
@@ -31,8 +31,9 @@ class Finding:
         code: a key of ``CODES``, or the type of an expectation.
         text: what was found, without a full stop; ``headline`` says it in a few words, if a run's headline may have it.
         remedy: what to do, as a sentence; if there is a ``command``, it ends the sentence.
-        trait: a trait's key; None for a finding on the whole set.
-        numbers: the measured values by name, such as ``auc``.
+        trait: a trait's key; None for a finding on the whole set, and of the gate.
+        numbers: the measured values by name, such as ``auc``; of the gate, those that the expectation observed.
+        suite: the suite of Great Expectations that it comes from; empty otherwise.
     """
 
     code: str
@@ -45,6 +46,7 @@ class Finding:
     pole: Pole | None = None
     numbers: Mapping[str, float] = field(default_factory=dict)
     sample_ids: tuple[int, ...] = ()
+    suite: str = ""
 
     def __str__(self) -> str:
         """Return the finding in sentences: “clarity: 2 of its 16 samples read like the other pole. Read them.”"""
@@ -64,5 +66,11 @@ def write_findings(findings: tuple[Finding, ...]) -> list[dict[str, Any]]:
 
 
 def read_findings(document: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """Return the findings of a ``verdict.json``."""
-    return tuple(Finding(**{**item, "sample_ids": tuple(item["sample_ids"])}) for item in document.get("findings", ()))
+    """Return the findings of a ``verdict.json``; fields of another version are left out."""
+    known = {each.name for each in fields(Finding)}
+    return tuple(
+        Finding(
+            **{name: item[name] for name in known & set(item)} | {"sample_ids": tuple(item.get("sample_ids") or ())}
+        )
+        for item in document.get("findings") or ()
+    )

@@ -88,8 +88,10 @@ class Verdict:
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """The critical findings that explain the others: missing exemplars, if there are any, else all."""
-        return tuple(str(item) for item in self.findings if item.code == "missing_exemplars") or self.failed
+        """The critical findings; if exemplars are missing, without those of the gate, which only repeat that."""
+        if all(item.code != "missing_exemplars" for item in self.findings):
+            return self.failed
+        return tuple(str(item) for item in self.findings if item.severity == "critical" and not item.suite)
 
     @property
     def warnings(self) -> tuple[str, ...]:

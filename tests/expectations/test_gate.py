@@ -309,6 +309,22 @@ def test_remedy_against_lengths_names_a_higher_effort_or_none(effort: str, remed
     assert warning.endswith("; else add seeds of equal length.")
 
 
+def test_finding_has_the_type_suite_severity_and_numbers_of_its_expectation(tmp_path: Path) -> None:
+    kwargs = {"column": "text", "regex": "never"}
+    expectation = {"type": "expect_column_values_to_match_regex", "kwargs": kwargs, "severity": "warning"}
+    (tmp_path / "house.json").write_text(json.dumps({"name": "house", "expectations": [expectation]}))
+    verdict = join_outcomes([run_suite(tmp_path / "house.json", pd.DataFrame({"text": ["a", "b"]}), {})])
+    [finding] = verdict.findings
+
+    assert ("expect_column_values_to_match_regex", "house", "warning") == (
+        finding.code,
+        finding.suite,
+        finding.severity,
+    )
+    assert {"unexpected": 2, "rows": 2} == finding.numbers
+    assert verdict.success
+
+
 @pytest.mark.parametrize(("suite", "says", "spoil"), CASES, ids=[f"{suite}-{says[:40]}" for suite, says, _ in CASES])
 def test_expectation_fails_the_rows_that_it_is_for(suite: str, says: str, spoil: Spoil) -> None:
     verdict = check_one(suite, spoil)

@@ -63,7 +63,7 @@ def test_rule_that_nearly_everything_breaks_ends_the_run_and_one_that_is_correct
     assert not list(rejected.rglob(SAMPLES))
     assert "no text names a competitor" in (rejected / REPORT).read_text().lower()
     assert 0 == provider.calls.total()
-    assert any(finding.text.startswith("The suite 'house' expected that") for finding in result.findings)
+    assert "house" in {finding.suite for finding in result.findings}
     assert ["run", "whole", "house"] == list(json.loads((folder / VERDICT).read_text())["suites"])
     assert ["house"] == list(read_manifest(folder)["inputs"]["expectations"])
 

@@ -65,10 +65,15 @@ def test_passed_gate_is_told_first_then_the_files_the_counts_and_some_samples() 
 
 
 def test_what_failed_is_told_first_with_what_to_do_and_then_pole_by_pole() -> None:
-    lacking, found = write(FAILED, wanted=3), write(FAILED)
+    missing = Finding("missing_exemplars", "critical", "1 of 3", trait="clarity", pole="positive")
+    inseparable = Finding("inseparable", "critical", "no measure", trait="safety")
+    repeated = Finding("expect_pole_counts_to_equal", "critical", "Expected that", suite="run")
+    lacking = write(replace(FAILED, findings=(missing, repeated, inseparable)), wanted=3)
+    found = write(FAILED)
 
     assert lacking.startswith("# u22a8.test: nothing attached\n\n**4 of 6 exemplars are lacking after 0 rounds, ")
-    assert "\n- Expected that no text occurs twice: 1 of them.\n- Another." in lacking
+    assert "\n- clarity, positive: 1 of 3.\n- safety: no measure." in lacking
+    assert "Expected that" not in lacking
     assert "Text 0 is positive." not in lacking
     assert "**Expected that no text occurs twice: 1 of them (and 1 more finding)" in found
 
