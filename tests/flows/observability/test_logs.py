@@ -41,7 +41,7 @@ def test_every_line_is_an_object_that_says_whose_it_is_and_none_has_a_key(tmp_pa
     def list_of(*loggers: str) -> list[Line]:
         return [line for line in lines if line["logger"] in loggers]
 
-    assert {"run_id", "status", "samples", "report"} == set(result)
+    assert {"run_id", "status", "samples", "report", "findings"} == set(result)
     assert len(lines) > 50
     assert {("time", "level", "logger", "message")} == {tuple(list(line)[:4]) for line in lines}
     assert {"UTC"} == {str(datetime.fromisoformat(line["time"]).tzinfo) for line in lines}
