@@ -44,7 +44,6 @@ class ReportData:
     rejected: tuple[Row, ...]
     reasons: Mapping[Reason, int]
     notes: tuple[str, ...]
-    failed: tuple[str, ...] = ()
     counts: Mapping[tuple[str, Pole], tuple[int, int]] = field(default_factory=dict)
     separations: tuple[Separation, ...] = ()
     positions: Mapping[int, float] = field(default_factory=dict)

@@ -126,7 +126,6 @@ def make_report_data(
         verdict=verdict,
         headline=capitalise(headline),
         summary=summary if verdict.success else "",
-        failed=verdict.failed,
         notes=(
             *list_notes(rounds.plan, gateway.endpoint),
             *_name_shares(rounds),
@@ -212,7 +211,7 @@ def list_versions(with_texts: bool) -> Mapping[str, str]:
 def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData) -> dict[str, Any]:
     return {
         "success": verdict.success,
-        "failed": list(report.failed),
+        "failed": list(verdict.failed),
         "findings": write_findings(verdict.findings),
         "notes": list(report.notes),
         "suites": dict(verdict.suites),

@@ -55,7 +55,6 @@ def make_data(**changes: Any) -> ReportData:
         verdict=VERDICT,
         headline="4 attached, with 1 warning",
         summary="2 for each pole of 1 trait.",
-        failed=(),
         notes=("Two samples lie between the poles.",),
         counts=dict.fromkeys(((CLARITY.key, pole) for pole in POLES), (2, 2)),
         kept=tuple(make_row(number, pole) for number, pole in enumerate(POLES * 2)),
@@ -121,9 +120,8 @@ def test_verdict_stands_first() -> None:
 
 
 def test_run_that_failed_says_that_nothing_was_attached_and_why_and_one_that_brought_nothing_renders() -> None:
-    failed = make_data(
-        verdict=FAILED, headline="Nothing attached", summary="", failed=("Clarity lacks 3.", "It doubles 1.")
-    )
+    findings = (Finding("expect_a", "critical", "Clarity lacks 3"), Finding("expect_b", "critical", "It doubles 1"))
+    failed = make_data(verdict=replace(FAILED, findings=findings), headline="Nothing attached", summary="")
     text = read_text(render_report(replace(failed, counts={(CLARITY.key, "negative"): (5, 8)})))
     nothing: dict[str, Any] = dict.fromkeys(("kept", "rejected", "notes"), ())
 
@@ -138,7 +136,7 @@ def test_run_that_failed_says_that_nothing_was_attached_and_why_and_one_that_bro
 
 def test_hostile_texts_are_inert_wherever_they_stand() -> None:
     hostile = make_trait(name=HOSTILE, positive_label=HOSTILE)
-    said = dict.fromkeys(("headline", "summary"), HOSTILE) | dict.fromkeys(("failed", "notes"), (HOSTILE,))
+    said = {**dict.fromkeys(("headline", "summary"), HOSTILE), "notes": (HOSTILE,)}
     page = render(
         **said,
         verdict=Verdict(
