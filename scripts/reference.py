@@ -17,9 +17,10 @@ from engine.definitions.schema import format_schema
 from engine.domain.finding import CODES
 from engine.domain.model import EFFORTS
 from engine.errors import ExemplarsError
-from engine.report.wording import EXPLANATIONS
+from engine.rules.rules import RULES
 from engine.settings import SHIPPED_ROOT, Settings
 from engine.text.embedding import encode
+from engine.text.formatting import capitalise
 
 
 def write_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -96,8 +97,12 @@ def write_dial() -> str:
 
 
 def write_reasons() -> str:
-    """Return the reason codes, each with its explanation in the report."""
-    return write_table(["`reason`", "means"], [[f"`{code}`", text] for code, text in EXPLANATIONS.items()])
+    """Return the rejection rules in order: code, explanation, remedy, and whether a model can switch the rule off."""
+    rows = [
+        [f"`{rule.code}`", rule.explanation, f"{capitalise(rule.remedy)}.", "yes" if rule.is_optional else ""]
+        for rule in RULES
+    ]
+    return _stack(write_table(["`reason`", "means", "if there are many", "optional"], rows))
 
 
 def write_findings() -> str:

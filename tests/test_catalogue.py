@@ -11,7 +11,8 @@ from engine.asking.scenarios import choose_scenario_pool
 from engine.definitions.loader import list_handles, load_model
 from engine.definitions.scenario_packs import load_packs
 from engine.domain.model import POLES, TRAIT_TYPES, Model, Seed
-from engine.screening.rules import Context, find_fault
+from engine.rules.faults import Context
+from engine.rules.rules import find_fault
 from engine.screening.screener import Screener
 from engine.settings import PROJECT_ROOT
 from engine.text.language import decide_language

@@ -185,9 +185,10 @@ def digest_definition_and_samples(model: Model) -> str:
 
 
 def digest_definition(model: Model) -> str:
-    """Return a digest of a model's definition and questions, without authored samples."""
+    """Return a digest of a model's definition, with its questions and allowed faults, without authored samples."""
     parts = {name: part for name, part in _describe_definition(model).items() if name not in ("seeds", "contested")}
-    return _digest({**parts, "language": model.language, "questions": [asdict(item) for item in model.questions]})
+    kept_by = {"questions": [asdict(item) for item in model.questions], "allow": sorted(model.allow)}
+    return _digest({**parts, "language": model.language, **kept_by})
 
 
 def plan_round(

@@ -51,6 +51,7 @@ def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
         brief=Brief(**entry.brief.model_dump()),
         scenarios=_make_scenarios(entry.scenarios, findings),
         questions=tuple(Question(item.ask, item.expect == "yes") for item in entry.questions),
+        allow=frozenset(entry.allow),
         sources=tuple(source for source in sources if source.type != "texts"),
         text_sources=tuple(source for source in sources if source.type == "texts"),
         skipped=tuple(findings.skipped),

@@ -16,11 +16,13 @@ from pydantic import (
     WithJsonSchema,
     WrapValidator,
 )
+from pydantic_core import PydanticKnownError
 
 from engine.definitions.mistakes import Entry, as_texts, check_entries
 from engine.definitions.sources.labelled_lines import CONTENT
 from engine.domain.language_tag import parse_tag
 from engine.domain.model import Aggregation, Effort, TraitType
+from engine.rules.rules import OPTIONAL_RULES
 from engine.text.words import is_blank
 
 # Formats with labels in each line, by file extension.
@@ -41,6 +43,12 @@ def _check_not_blank(value: str) -> str:
 
 def _fold_spaces(value: str) -> str:
     return " ".join(_check_not_blank(value).split())
+
+
+def _check_rule(code: str) -> str:
+    if code not in OPTIONAL_RULES:
+        raise PydanticKnownError("literal_error", {"expected": ", ".join(OPTIONAL_RULES)})
+    return code
 
 
 def _check_inside(path: str) -> str:
@@ -64,6 +72,8 @@ _Phrases = Annotated[
     tuple[_Phrase, ...], BeforeValidator(as_texts, json_schema_input_type=_PhraseText | list[_PhraseText])
 ]
 _Tag = Annotated[str, AfterValidator(parse_tag)]
+_Rule = Annotated[str, AfterValidator(_check_rule), WithJsonSchema({"enum": list(OPTIONAL_RULES)})]
+_Rules = Annotated[tuple[_Rule, ...], BeforeValidator(as_texts, json_schema_input_type=_Rule | list[_Rule])]
 _PathInside = Annotated[str, Field(min_length=1), AfterValidator(_check_inside)]
 # A string, since all scalars of a file are read as text, numbers too.
 _Quality = Annotated[
@@ -289,6 +299,9 @@ class ModelEntry(DescribedEntry):
     questions: Annotated[tuple[QuestionEntry, ...], Field(max_length=MAX_QUESTIONS)] = ()
     """Questions that the chat judge answers about each text in its vote, eight at most. With a question there is a vote
     at every effort."""
+    allow: _Rules = ()
+    """Faults that the texts of this model may have, by reason code, such as placeholder for letters with gaps. Their
+    rejection rules are off."""
     language: _Tag | None = None
     """The language of the texts, a tag of BCP 47 such as de, pt-BR or hi. By default it is detected from the samples,
     else from labels and descriptions, else from the brief; else it is English."""

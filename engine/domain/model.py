@@ -206,8 +206,9 @@ class Model:
     sets that wait for a person's decision, ``proposed_digests`` the run ids and digests of these sets. ``refused`` are
     the texts that a person has refused, sorted; ``reviewed`` are texts that a person has accepted one by one, at the
     pole that the person chose. ``conflicting_labels`` are authored texts labelled with both poles of a trait; they
-    count for neither. ``texts`` are the author's unlabelled texts. ``own_suites`` and ``questions`` decide which texts
-    are kept, and do not change a plan. ``document`` is the text of ``model.yaml``.
+    count for neither. ``texts`` are the author's unlabelled texts. ``own_suites``, ``questions`` and ``allow``, the
+    codes of the rejection rules that are switched off, decide which texts are kept, and do not change a plan.
+    ``document`` is the text of ``model.yaml``.
     """
 
     handle: str
@@ -219,6 +220,7 @@ class Model:
     scenarios: OwnScenarios = field(default_factory=OwnScenarios)
     own_suites: tuple[OwnSuite, ...] = ()
     questions: tuple[Question, ...] = ()
+    allow: frozenset[str] = frozenset()
     seeds: tuple[Seed, ...] = ()
     conflicting_labels: tuple[Seed, ...] = ()
     texts: OwnTexts = field(default_factory=OwnTexts)

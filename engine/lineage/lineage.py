@@ -16,7 +16,7 @@ from engine.listing.locations import SampleLocation, SampleState, find_locations
 from engine.listing.samples import walk_seeds
 from engine.llm.client.request import Prompt
 from engine.llm.replies.admin import list_answers
-from engine.report.wording import EXPLANATIONS
+from engine.rules.rules import RULES_BY_CODE
 from engine.settings import DatabaseUrl, Settings
 from engine.store.index.rows import read_matching
 from engine.store.layout import DEFINITION, PROMPTS
@@ -194,7 +194,7 @@ def _explain(place: SampleLocation, number: int, replaces: int | None) -> str:
         return "its author wrote it, or it was added as a sample: no run generated it"
     if place.state == "rejected":
         detail = f" Detail: {row['detail']}" if row["detail"] else ""
-        return f"{row['reason']}: {EXPLANATIONS[row['reason']]}{detail}"
+        return f"{row['reason']}: {RULES_BY_CODE[row['reason']].explanation}{detail}"
     if place.state == "replaced" and place.stored:
         new = next(new for new, was in list_corrected(place.stored).items() if was == number)
         return f"it was proposed, and a person replaced it with another text, sample {new}"

@@ -18,7 +18,8 @@ from engine.domain.votes import VoteCounts
 from engine.llm.gateway.budget import RunBudget
 from engine.report.costs import describe_spending, format_tokens, list_remarks
 from engine.report.separation import Separation
-from engine.report.wording import EXPLANATIONS, describe_votes, mark_rejected, name_suite, pick_pairs
+from engine.report.wording import describe_votes, mark_rejected, name_suite, pick_pairs
+from engine.rules.rules import RULES, RULES_BY_CODE
 from engine.text.formatting import capitalise, count_noun, embed_json, format_cost, load_pages, name_reason
 from engine.text.words import count_words
 
@@ -67,7 +68,7 @@ def render_report(data: ReportData) -> str:
             pairs=[(trait, texts) for trait, texts in pairs if texts],
             most_wanted=max(map(max, data.counts.values()), default=0),
             reasons=sorted(((code, count) for code, count in data.reasons.items() if count), key=lambda item: -item[1]),
-            explanations=EXPLANATIONS,
+            rules=RULES_BY_CODE,
             diversity=[item for item in data.verdict.diversity if item.exemplars.count],
             words=_describe_lengths(data.kept),
             remarks=list_remarks(data.budget),
@@ -127,8 +128,8 @@ def _pack_table(data: ReportData) -> Markup:
             trait.key: {"name": trait.name, **{pole: trait.label(pole) for pole in POLES}}
             for trait in data.model.traits
         },
-        "reasons": dict(EXPLANATIONS),
-        "names": {reason: name_reason(reason) for reason in EXPLANATIONS},
+        "reasons": {rule.code: rule.explanation for rule in RULES},
+        "names": {rule.code: name_reason(rule.code) for rule in RULES},
         "rows": [
             {
                 **dict.fromkeys(("subject", "audience", "form", "length"), ""),

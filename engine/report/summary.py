@@ -97,6 +97,7 @@ def make_sample_set(
             "checked_beside": list(verdict.checked_against),
             **({} if rounds.plan.missing is None else {"lacking": nest_poles(rounds.plan.missing)}),
             **({"questions": [asdict(question) for question in model.questions]} if model.questions else {}),
+            **({"allow": sorted(model.allow)} if model.allow else {}),
             **({"expectations": {suite.name: suite.sha256 for suite in model.own_suites}} if model.own_suites else {}),
         },
         review={"until": until.isoformat(timespec="seconds")} if until and verdict.proposed else {},

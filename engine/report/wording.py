@@ -12,92 +12,17 @@ from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row, count_reasons
 from engine.domain.verdict import Verdict
 from engine.domain.votes import VoteCounts, count_votes
+from engine.rules.rules import RULES_BY_CODE
 from engine.screening.sense import UNANSWERED
 from engine.text.formatting import capitalise, count_noun, describe_others, join_words, name_reason, quote_reply
 
 NOTHING_ATTACHED = "nothing attached"
 # The number of a trait's pairs of texts that are shown above all figures.
 SHOWN_PAIRS = 3
-EXPLANATIONS: Mapping[Reason, str] = {
-    "unreadable": "The reply could not be read as an exemplar: it was empty, or not in the requested form.",
-    "wrong_label": "It was requested at one pole and reads like the other, so it was not kept.",
-    "too_short": "It has less than half of the fewest words of its length, or too few for any text.",
-    "too_long": "It has more than one and a half times the most words of its length.",
-    "truncated": "It breaks off before its end.",
-    "meta_talk": "It talks about the task (“Here is an example …”), or begins as many others do (“Sure, here is …”).",
-    "placeholder": "It leaves a gap to be filled in, such as [name] or [TBD].",
-    "label_leak": "It names the trait or the pole, or repeats the definition, so that a classifier learns those words.",
-    "prompt_echo": "It repeats the instructions that the model was given.",
-    "wrong_language": "It is not in the model's language.",
-    "duplicate": "It repeats another sample word for word.",
-    "near_duplicate": "It differs from another sample in a few words only.",
-    "seed_copy": "It copies one of the authored samples.",
-    "held_out_overlap": "It is too similar to a text of the other pool, or of the source `texts`: they are kept apart.",
-    "refused": "The provider refused to write it.",
-    "cell_failed": "A call for it, or for its judgment, failed for good.",
-    "voice_drift": "It no longer sounds like the seed that it is a variation of.",
-    "off_pole": "It reads as neither pole: it is too near the middle.",
-    "surplus": (
-        "It is surplus: nothing is wrong with it by itself, but it was not needed, the other half of its pair is "
-        "missing, or the set as a whole failed."
-    ),
-    "removed": "A person removed it from the set after the set was attached.",
-    "left_out": "A person who reviewed the set left it out.",
-    "refused_before": "It is similar to a text that a person has refused.",
-    "own_rule": "It breaks a rule of the author's, which `detail` names.",
-    "own_question": (
-        "The judge answers a question of the author's, which `detail` names, not as expected, or not at all."
-    ),
-    "no_sense": "The judge says that no person would have written it and meant it.",
-}
-
-_FOR_REPETITION = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"
-_FOR_STRAYING = "the synth model does not follow its instructions, so take a stronger one (data/effort.yaml)"
-_FOR_UNCLEAR_POLES = "make description and seeds separate the poles more clearly, or take a stronger synth model"
-_FOR_MORE_ROUNDS = "give the effort more top_up_rounds (data/effort.yaml): kept replies are not paid for again"
 _FOR_UNREAD_VOTES = "most of the judge's votes on them cannot be read, so take another judge (EXEMPLARS_JUDGE_MODEL)"
-_FOR_OWN = "say it in the brief of model.yaml (failure_modes), or change the {}: no reply is asked for twice"
 _FOR_OWN_PLAIN = "change the {}, or take a chat model: this one is not shown the brief. No reply is asked for twice"
 _FOR_UNANSWERED = "take a judge that answers it (EXEMPLARS_JUDGE_MODEL)"
 _SEE_GATE = "see the gate's results in the report, and fix the samples or the suite that they name"
-
-REMEDIES: Mapping[Reason, str] = {
-    "unreadable": (
-        "they are not readable text or, from a chat model, not JSON. Take a stronger model, or one with structured "
-        "outputs (EXEMPLARS_SYNTH_MODEL), or check whether its server changes replies"
-    ),
-    "wrong_label": _FOR_UNCLEAR_POLES,
-    "too_short": _FOR_STRAYING,
-    "too_long": _FOR_STRAYING,
-    "truncated": (
-        "they end before their texts do. Give the model's server a larger context and more output tokens, let it think "
-        "less, or take another model (EXEMPLARS_SYNTH_MODEL)"
-    ),
-    "meta_talk": _FOR_STRAYING,
-    "placeholder": _FOR_STRAYING,
-    "label_leak": (
-        "remove words that such texts need anyway from the trait's labels and description, or take a stronger synth "
-        "model"
-    ),
-    "prompt_echo": _FOR_STRAYING,
-    "wrong_language": "name the language in the field 'language' of model.yaml, or take a synth model that writes it",
-    "duplicate": _FOR_REPETITION,
-    "near_duplicate": _FOR_REPETITION,
-    "seed_copy": _FOR_REPETITION,
-    "held_out_overlap": _FOR_MORE_ROUNDS,
-    "refused": "the provider refused to write it, so reword the model's brief or take another synth model",
-    "cell_failed": "see the provider's message in the log, and start again: received replies are kept",
-    "voice_drift": "add seeds in the intended voice, or take a stronger synth model",
-    "off_pole": _FOR_UNCLEAR_POLES,
-    "surplus": _FOR_MORE_ROUNDS,
-    "removed": "replace it: a run with `--only-lacking` fills up the set",
-    "left_out": _FOR_MORE_ROUNDS,
-    "refused_before": _FOR_REPETITION,
-    "own_rule": _FOR_OWN.format("rule"),
-    "own_question": _FOR_OWN.format("question"),
-    "no_sense": "they read as nonsense to the judge, so take a stronger synth model or a lower temperature",
-}
-
 QUOTED = 2
 OWN_WORDS: Mapping[Reason, str] = {"own_rule": "rule", "own_question": "question"}
 
@@ -140,7 +65,9 @@ def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
     """Explain a failed verdict: the number of missing exemplars and the main reason, or the gate's findings."""
     if hopeless := rounds.hopeless_rule:
         kind, quoted = OWN_WORDS[hopeless.reason], join_words([quote_reply(text) for text in hopeless.texts])
-        remedy = (_FOR_OWN_PLAIN if rounds.plan.level.completes else _FOR_OWN).format(kind)
+        remedy = RULES_BY_CODE[hopeless.reason].remedy
+        if rounds.plan.level.completes:
+            remedy = _FOR_OWN_PLAIN.format(kind)
         if hopeless.rule.endswith(UNANSWERED):
             remedy = _FOR_UNANSWERED
         return (
@@ -222,8 +149,9 @@ def _explain_hopeless(rounds: Rounds) -> str:
     quoted = [quote_reply(reply) for reply in dict.fromkeys(replies)][:QUOTED]
     return (
         f"none of the {len(rejected):,} replies of the first round can be used ({reasons}), such as "
-        f"{' and '.join(quoted)}; no more were requested, since {REMEDIES[first]}. The replies are kept and not "
-        f"paid for again; to retry the same model, type 'exemplars prune --replies {rounds.plan.model.handle}' first."
+        f"{' and '.join(quoted)}; no more were requested, since {RULES_BY_CODE[first].remedy}. The replies are "
+        "kept and not paid for again; to retry the same model, type "
+        f"'exemplars prune --replies {rounds.plan.model.handle}' first."
     )
 
 
@@ -236,10 +164,10 @@ def _explain_shortfall(rounds: Rounds, missing: int) -> str:
     counts = count_reasons(others)
     spare = counts.pop("surplus", 0)
     if not counts and spare:
-        return f"{finding}; {spare:,} surplus there, but not in pairs: {REMEDIES['surplus']}."
+        return f"{finding}; {spare:,} surplus there, but not in pairs: {RULES_BY_CODE['surplus'].remedy}."
     if not counts:
         return f"{finding}, since nothing came back; see the provider's message in the log, and start again."
     reason, count = next(iter(counts.items()))
     unread = sum(count_votes([item.votes]).invalid > len(item.votes) / 2 for item in others if item.reason == reason)
-    remedy = _FOR_UNREAD_VOTES if unread > count / 2 else REMEDIES[reason]
+    remedy = _FOR_UNREAD_VOTES if unread > count / 2 else RULES_BY_CODE[reason].remedy
     return f"{finding}; {sum(counts.values()):,} rejected there, {count:,} of them as {name_reason(reason)}: {remedy}."

@@ -11,7 +11,7 @@ from engine.definitions.effort import Level
 from engine.domain.model import Length, Model, Pole
 from engine.domain.samples import Exemplar, Row, Scenario
 from engine.errors import InputError
-from engine.report.wording import EXPLANATIONS
+from engine.rules.rules import RULES_BY_CODE
 from engine.screening.screener import Screener
 from engine.store.layout import PROPOSED
 from engine.store.proposals import Decision, correct_rows, list_decided, read_decisions, read_rows, sum_up
@@ -56,7 +56,7 @@ def explain_rejection(model: Model, stored: StoredSet, sample_id: int, text: str
     [*_, result] = screener.compare([*items, *checked])
     if result.reason is None:
         return ""
-    why = f"{name_reason(result.reason)}. {EXPLANATIONS[result.reason]} Found: {result.detail}"
+    why = f"{name_reason(result.reason)}. {RULES_BY_CODE[result.reason].explanation} Found: {result.detail}"
     return f"{unchanged} the new one breaks a rule, {why}"
 
 

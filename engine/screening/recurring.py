@@ -17,7 +17,7 @@ import regex
 
 from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import Exemplar
-from engine.screening.patterns import MOST_SEEDS
+from engine.rules.patterns import MOST_SEEDS
 from engine.text.words import fold, list_function_words, normalise, split_words, word_runs
 
 # Two of four texts of a pole may begin alike by chance, but not five of ten.

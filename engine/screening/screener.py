@@ -17,10 +17,11 @@ from engine.asking.prompts import FOLDER as PROMPTS_FOLDER
 from engine.asking.seed_variations import VoiceCheck
 from engine.domain.model import Length, Model
 from engine.domain.samples import Exemplar, Reason
-from engine.screening.label_leaks import collect_own_words
-from engine.screening.patterns import list_waived_patterns
+from engine.rules.faults import MIN_WORDS, Context
+from engine.rules.label_leaks import collect_own_words
+from engine.rules.patterns import list_waived_patterns
+from engine.rules.rules import RULES, apply_rules
 from engine.screening.recurring import FirstWords, SeedPhrases
-from engine.screening.rules import MIN_WORDS, Context, apply_rules
 from engine.store.index.samples import as_stored
 from engine.store.index.search import MemoryTexts, find_nearest
 from engine.text.embedding import Embedder, Vectors
@@ -50,6 +51,7 @@ class Screener:
     def __init__(self, plan: Plan, use_lengths: bool) -> None:
         model = plan.model
         self.apply_rules = partial(apply_rules, _make_contexts(plan, use_lengths))
+        self._allowed = model.allow
         self._voice_check = VoiceCheck(model, plan.language.tag)
         self._first_words = FirstWords(model)
         self._phrases = SeedPhrases(model, plan.quotas, plan.language.tag)
@@ -91,27 +93,32 @@ class Screener:
     def _compare(self, exemplar: Exemplar, matches: Mapping[Reason, Mapping[str, Match]]) -> Exemplar:
         if exemplar.text is None or not exemplar.is_accepted:
             return exemplar
-        for reason, detail in self._walk_faults(exemplar, exemplar.text, matches):
-            if detail:
-                return replace(exemplar, reason=reason, detail=detail)
+        details = self._find_details(exemplar, exemplar.text, matches)
+        for rule in RULES:
+            if rule.code in details and rule.code not in self._allowed:
+                return replace(exemplar, reason=rule.code, detail=details[rule.code])
         self._accepted.add(exemplar.text)
         self._phrases.add(exemplar)
         return exemplar
 
-    def _walk_faults(
+    def _find_details(
         self, exemplar: Exemplar, text: str, matches: Mapping[Reason, Mapping[str, Match]]
-    ) -> Iterator[tuple[Reason, str | None]]:
+    ) -> Mapping[Reason, str]:
+        """Return the details of an exemplar's faults in comparison with other texts, by rule."""
         of_text = {reason: by_text.get(text) for reason, by_text in matches.items()}
-        details = {reason: match.detail for reason, match in of_text.items() if match}
-        yield "meta_talk", self._first_words.find(exemplar)
-        yield "seed_copy", details.get("seed_copy")
-        yield "refused_before", details.get("refused_before")
+        details: dict[Reason, str] = {
+            reason: match.detail for reason, match in of_text.items() if match and reason != "near_duplicate"
+        }
+        if opening := self._first_words.find(exemplar):
+            details["meta_talk"] = opening
         if phrase := self._phrases.find(exemplar):
-            yield "seed_copy", f"“{phrase}”, from a single seed, is already in as many texts of its pole as allowed"
-        yield "held_out_overlap", details.get("held_out_overlap")
-        yield "voice_drift", self._voice_check.find_drift(exemplar)
+            copied = f"“{phrase}”, from a single seed, is already in as many texts of its pole as allowed"
+            details.setdefault("seed_copy", copied)
+        if drift := self._voice_check.find_drift(exemplar):
+            details["voice_drift"] = drift
         if match := choose_nearest(of_text["near_duplicate"], self._accepted.find(text)):
-            yield "duplicate" if match.exact else "near_duplicate", match.detail
+            details["duplicate" if match.exact else "near_duplicate"] = match.detail
+        return details
 
 
 def mask_numbers(text: str) -> str:
@@ -183,6 +190,7 @@ def _make_contexts(plan: Plan, use_lengths: bool) -> dict[str, Context]:
             ends_marked=sum(map(ends_sentence, seeds[trait.key])) >= max(1, MARKED_SHARE * len(seeds[trait.key])),
             own_words=collect_own_words(model, trait, plan.language.tag),
             waived=waived,
+            allowed=model.allow,
             min_words=min(MIN_WORDS, shortest),
             lengths={length.name: length for length in lengths} if use_lengths else {},
         )

@@ -30,7 +30,8 @@ from engine.domain.samples import Reason, RunStamp
 from engine.domain.verdict import RunResult, Verdict
 from engine.estimate.forecast import RunForecast
 from engine.report.html import ReportData, render_report
-from engine.report.wording import EXPLANATIONS, mark_rejected, pick_pairs
+from engine.report.wording import mark_rejected, pick_pairs
+from engine.rules.rules import RULES_BY_CODE
 from engine.run.job import Job
 from engine.store.layout import REJECTED, SAMPLES, VERDICT
 from engine.system.concurrency import holding, repeating_in_thread
@@ -168,7 +169,7 @@ def show_tried(job: Job, store: Path, page: Path) -> None:
     )
     console.print(f"{data.headline}. {data.summary}")
     for reason, count in reasons.most_common():
-        console.print(f"  {count:,} × {name_reason(reason)}: {EXPLANATIONS[reason]}", markup=False)
+        console.print(f"  {count:,} × {name_reason(reason)}: {RULES_BY_CODE[reason].explanation}", markup=False)
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(render_report(data), encoding="utf-8")
     console.print(f"report   {str(page).removeprefix(f'{Path.cwd()}/')}", soft_wrap=True)

@@ -34,7 +34,8 @@ from engine.domain.finding import read_findings
 from engine.domain.model import POLES
 from engine.errors import BudgetError, FrozenModelError, QuotaError
 from engine.llm.replies.admin import list_cache
-from engine.report.wording import REMEDIES, state_headline
+from engine.report.wording import state_headline
+from engine.rules.rules import RULES_BY_CODE
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -249,7 +250,7 @@ def test_first_round_of_which_nothing_can_be_used_ends_the_run_and_is_not_paid_f
 
     assert "safety, positive: 0 of 2 for 'About safety', 2 lacking after 1 round." in str(failure.value)
     assert "none of the 16 replies of the first round can be used (" in str(failure.value)
-    assert f"; no more were requested, since {REMEDIES['unreadable']}" in str(failure.value)
+    assert f"; no more were requested, since {RULES_BY_CODE['unreadable'].remedy}" in str(failure.value)
     assert {"unreadable"} == set(read_rejected(first)["reason"])
     # The subjects, and each text once more in words.
     assert 1 + 16 * 2 == asked == provider.calls.total()

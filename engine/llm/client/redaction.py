@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from engine.errors import ExemplarsError, ProviderError
 from engine.llm.client.request import Client, Reply, Request
 
-# The screening rejects a text with this mark as one with an unfilled placeholder (engine/screening/rules.py).
+# The screening rejects a text with this mark as one with an unfilled placeholder (engine/rules/rules.py).
 MARK = "[redacted]"
 # Shorter values, and shorter plain words, are not secrets: they are set for servers that check no key.
 MIN_SECRET_LENGTH, MIN_WORD_LENGTH = 8, 16

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cache
 from html import unescape
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from fakes.builders import make_budget, make_exemplar, make_model, make_stamp, make_trait
@@ -18,12 +18,12 @@ from engine.axis.breaks import Breaks, find_breaks
 from engine.choosing.probe import Probe
 from engine.domain.finding import Finding
 from engine.domain.model import POLES, Pole
-from engine.domain.samples import Reason, Row, Scenario
+from engine.domain.samples import Row, Scenario
 from engine.domain.samples import make_row as sample_row
 from engine.domain.verdict import ExpectationResult, Verdict
 from engine.report.html import ReportData, render_report
 from engine.report.separation import Separation
-from engine.report.wording import EXPLANATIONS
+from engine.rules.rules import RULES
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \"quoted\" & 'so'"
 CHROMIUM = shutil.which("chromium")
@@ -192,11 +192,10 @@ def test_text_that_reads_like_the_other_pole_is_counted_once() -> None:
 
 
 def test_every_reason_is_explained_and_they_stand_from_most_to_fewest() -> None:
-    page = render(reasons={str(reason): 1 for reason in get_args(Reason)})
+    page = render(reasons={rule.code: 1 for rule in RULES})
     few = render(separations=(), reasons={"refused": 0, "too_long": 2, "surplus": 9})
 
-    assert set(get_args(Reason)) == set(EXPLANATIONS)
-    assert [] == [sentence for sentence in EXPLANATIONS.values() if sentence not in page]
+    assert [] == [rule.code for rule in RULES if rule.explanation not in page]
     assert ["surplus", "too_long"] == re.findall(r'data-status="(\w+)"', few)
 
 

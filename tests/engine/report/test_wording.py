@@ -1,7 +1,6 @@
 """What is said of a run: its headline, and of one that attaches nothing what failed and what to do."""
 
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 from fakes.builders import add_and_choose, make_exemplar, make_level, make_pair, make_rounds, make_test_plan
@@ -12,7 +11,8 @@ from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Reason
 from engine.domain.verdict import Verdict
 from engine.domain.votes import Vote
-from engine.report.wording import REMEDIES, explain_failure, state_headline
+from engine.report.wording import explain_failure, state_headline
+from engine.rules.rules import RULES_BY_CODE
 from engine.text.formatting import name_reason
 
 WARNING = Finding("expect_a", "warning", "A sentence")
@@ -56,16 +56,12 @@ def explain(*exemplars: Exemplar, wanted: int = 1) -> str:
     return explain_failure(rounds, FAILED)
 
 
-def test_every_reason_has_its_remedy() -> None:
-    assert set(get_args(Reason)) == set(REMEDIES)
-
-
 def test_lack_is_explained_by_the_commonest_reason_and_its_remedy() -> None:
     rejected = [make_exemplar("A text.", pole, index, reason="off_pole") for index in range(2) for pole in POLES]
     said = explain(*rejected, make_exemplar("Another.", "positive", 2, reason="too_long"))
 
     assert "2 of 2 exemplars are lacking after 1 round; 5 rejected there, 4 of them as off pole: " in said
-    assert said.endswith(f"{REMEDIES['off_pole']}.")
+    assert said.endswith(f"{RULES_BY_CODE['off_pole'].remedy}.")
 
 
 def test_votes_that_cannot_be_read_are_no_fault_of_the_trait() -> None:
@@ -93,5 +89,5 @@ def test_first_round_of_which_nothing_can_be_used_quotes_two_replies(reason: Rea
     counts = "8 truncated" if reason == "truncated" else f"6 {name_reason(reason)}, 2 truncated"
 
     assert said.startswith(f"none of the 8 replies of the first round can be used ({counts}), such as “Sure! Text 0 ")
-    assert f" and “Sure! Text 1 of them”; no more were requested, since {REMEDIES[reason]}." in said
+    assert f" and “Sure! Text 1 of them”; no more were requested, since {RULES_BY_CODE[reason].remedy}." in said
     assert "'exemplars prune --replies u22a8.test'" in said

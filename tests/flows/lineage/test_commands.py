@@ -19,7 +19,7 @@ from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.lineage.lineage import BY_PERSON, NO_PROMPT, NO_REPLY
 from engine.llm.client.request import Prompt
-from engine.report.wording import EXPLANATIONS
+from engine.rules.rules import RULES_BY_CODE
 from engine.settings import read_settings
 from engine.store.added_samples import add_samples
 from engine.store.layout import DEFINITION, PROMPTS, REPORT, SAMPLES
@@ -73,7 +73,7 @@ def test_every_text_is_followed_back_to_its_prompt_its_reply_and_its_seeds(
         assert ("attached", HANDLE, "Clarity") == (facts["standing"], facts["handle"], facts["trait"])
         assert {"positive": "Clear", "negative": "Obscure"}[str(row.pole)] == facts["pole"]
         assert ["requested", "set attached"] == [event["what"] for event in facts["events"]]
-    assert ("rejected", f"{odd['reason']}: {EXPLANATIONS[odd['reason']]}") == (bad["standing"], bad["why"])
+    assert ("rejected", f"{odd['reason']}: {RULES_BY_CODE[odd['reason']].explanation}") == (bad["standing"], bad["why"])
     assert odd["text"] in json.loads(bad["prompt"]["reply"])["text"]
     for said in (kept["text"][0], shown[kept["id"][0]]["prompt"]["messages"][-1][1].splitlines()[0], str(folder)):
         assert said in printed

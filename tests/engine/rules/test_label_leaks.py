@@ -4,7 +4,7 @@ import pytest
 from fakes.builders import make_model, make_trait
 
 from engine.domain.model import Brief, Seed, Trait, TraitType
-from engine.screening.label_leaks import collect_own_words, find_label, find_own_words
+from engine.rules.label_leaks import collect_own_words, find_label, find_own_words
 
 RUDE = make_trait("manner", positive_label="Polite", negative_label="Rude")
 YES = make_trait("rude", name="Rude", positive_label="Yes", negative_label="No")

@@ -1,14 +1,16 @@
 """Every rule rejects what it is for, by its reason, and lets pass what only comes near it."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from fakes.builders import make_model, make_trait
 
 from engine.domain.model import Length
 from engine.domain.samples import Reason
-from engine.screening.label_leaks import collect_own_words
-from engine.screening.rules import Context, find_fault
+from engine.rules.faults import Context
+from engine.rules.label_leaks import collect_own_words
+from engine.rules.rules import OPTIONAL_RULES, RULES, find_fault
 
 ECHO = "explain, label, number or comment on a text"
 CONTEXT = Context(
@@ -68,6 +70,27 @@ def test_fault_is_found_by_its_reason(reason: Reason, text: str, detail: str) ->
 )
 def test_what_only_comes_near_a_fault_stands(text: str) -> None:
     assert None is find_fault(text, CONTEXT)
+
+
+def test_every_reason_is_one_rule() -> None:
+    assert sorted(get_args(Reason)) == sorted(rule.code for rule in RULES)
+
+
+OPTIONAL_FAULTS = {
+    "refused": "I’m sorry, but I can’t help with that.",
+    "meta_talk": "Here's an example: the key is changed once a month.",
+    "placeholder": "Dear [Your Name], the key was changed last night.",
+    "truncated": "The key of the server is changed once a month and",
+    "wrong_language": GERMAN,
+}
+
+
+@pytest.mark.parametrize("code", OPTIONAL_RULES)
+def test_model_can_allow_a_fault(code: Reason) -> None:
+    text, context = OPTIONAL_FAULTS[code], replace(CONTEXT, ends_marked=code == "truncated")
+
+    assert code == (find_fault(text, context) or ("", ""))[0]
+    assert None is find_fault(text, replace(context, allowed=frozenset({code})))
 
 
 def test_waived_pattern_does_not_hold() -> None:

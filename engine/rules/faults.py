@@ -1,16 +1,16 @@
-"""Check one text against the rules, each with its reason code. The screener finds duplicates."""
+"""Find the faults of a single text. Each function returns the detail of its fault, or None without that fault."""
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from engine.domain.language_tag import find_code
 from engine.domain.model import Length, Trait
-from engine.domain.samples import Exemplar, Reason
-from engine.screening.label_leaks import Run, find_label, find_own_words
-from engine.screening.patterns import find_pattern
+from engine.domain.samples import Exemplar
+from engine.rules.label_leaks import Run, find_label, find_own_words
+from engine.rules.patterns import find_pattern
 from engine.text.formatting import count_noun
 from engine.text.language import find_other_language
 from engine.text.words import (
@@ -32,7 +32,6 @@ REPETITION_LIMITS = {1: 0.25, 2: 0.20, 3: 0.18, 4: 0.16}
 # Gopher's limits are meant for documents. In a text of a few sentences, a phrase that occurs twice exceeds them and
 # still reads well (as in 34 of 80 usable texts), so phrases of up to three words count from the third occurrence.
 MIN_TIMES = {1: 3, 2: 3, 3: 3, 4: 2}
-PATTERN_REASONS: tuple[Reason, ...] = ("refused", "prompt_echo", "meta_talk", "placeholder")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]|[\ud800-\udfff]")
 
 
@@ -43,7 +42,8 @@ class Context:
     ``length`` is None if the text's length is not checked against its scenario. ``lengths`` are the lengths of
     scenarios by name, which replace ``length``. ``instructions`` is the prompt without its shots. ``language`` is a tag
     of BCP 47. ``ends_marked`` is true if the trait's seeds usually end in a terminal mark. ``own_words`` are the
-    author's words about the trait. ``waived`` are the names of the patterns that do not apply to the model.
+    author's words about the trait. ``waived`` are the names of the patterns that do not apply to the model, ``allowed``
+    the codes of the rules that the author has switched off.
     ``min_words`` is the minimum for every text: ``MIN_WORDS``, or fewer if the model's texts are shorter, like titles.
     """
 
@@ -55,6 +55,7 @@ class Context:
     ends_marked: bool
     own_words: frozenset[Run] = frozenset()
     waived: frozenset[str] = frozenset()
+    allowed: frozenset[str] = frozenset()
     min_words: int = MIN_WORDS
     lengths: Mapping[str, Length] = field(default_factory=dict)
 
@@ -66,53 +67,8 @@ class Context:
         return replace(self, subject=scenario.subject, length=length)
 
 
-def apply_rules(contexts: Mapping[str, Context], exemplars: Sequence[Exemplar]) -> list[Exemplar]:
-    """Return the exemplars in order; exemplars that break a rule are rejected.
-
-    Args:
-        contexts: by trait key.
-    """
-    applied = []
-    for item in exemplars:
-        is_candidate = item.text is not None and item.is_accepted
-        fault = find_fault(item.text or "", contexts[item.trait].narrow(item)) if is_candidate else None
-        applied.append(replace(item, reason=fault[0], detail=fault[1]) if fault else item)
-    return applied
-
-
-def find_fault(text: str, context: Context) -> tuple[Reason, str] | None:
-    """Return the reason of the first rule that a text breaks, with the detail from the text; None if it breaks none."""
-    return next(((reason, detail) for reason, detail in _walk_faults(text, context) if detail is not None), None)
-
-
-def _walk_faults(text: str, context: Context) -> Iterator[tuple[Reason, str | None]]:
-    """Yield the reasons in order of precedence, each with its detail, or None if the text does not have the fault."""
-    yield "unreadable", _find_unreadable(text, context.language)
-    # A refusal to write, a label of the prompt, talk about the text in place of the text, and a gap.
-    for reason in PATTERN_REASONS:
-        yield reason, find_pattern(text, reason, context.waived)
-    if normalise(text) == normalise(context.subject):
-        yield "prompt_echo", "the subject and nothing else"
-    if common := word_runs(text, COMMON_RUN) & _list_runs(context.instructions):
-        yield "prompt_echo", " ".join(min(common))
-    yield "label_leak", find_label(text, context.trait)
-    if run := find_own_words(text, context.own_words, context.language):
-        yield "label_leak", f"words of the definition: {run}"
-    if context.ends_marked and not ends_sentence(text):
-        yield "truncated", f"ends in {text.rstrip()[-20:]!r}"
-    # Far outside the length of its scenario. Without a length, only fewer words than the minimum of every text.
-    words, length, least = count_words(text), context.length, float(context.min_words)
-    if length is not None:
-        least = max(least, length.min_words * LENGTH_TOLERANCE)
-    if words < least:
-        yield "too_short", f"{count_noun(words, 'word')}, at least {least:g} wanted"
-    if length is not None and words > (most := length.max_words * (1 + LENGTH_TOLERANCE)):
-        yield "too_long", f"{count_noun(words, 'word')}, at most {most:g} wanted"
-    if other := find_other_language(text, context.language):
-        yield "wrong_language", f"{other}, expected {context.language}"
-
-
-def _find_unreadable(text: str, language: str) -> str | None:
+def find_unreadable(text: str, context: Context) -> str | None:
+    """Find no words, broken characters, or a phrase that makes up too much of the text."""
     if not text.strip():
         return "an empty text"
     if CONTROL.search(text):
@@ -122,10 +78,70 @@ def _find_unreadable(text: str, language: str) -> str | None:
         return "no words"
     repeated = (
         f"{phrase!r} makes up {share:.0%} of the text"
-        for size, share, phrase in _list_repetitions(words, language)
+        for size, share, phrase in _list_repetitions(words, context.language)
         if share > REPETITION_LIMITS[size]
     )
     return next(repeated, None)
+
+
+def find_refusal(text: str, context: Context) -> str | None:
+    """Find a refusal to write."""
+    return find_pattern(text, "refused", context.waived)
+
+
+def find_echo(text: str, context: Context) -> str | None:
+    """Find a label of the prompt, the subject and nothing else, or a sentence of the instructions."""
+    if label := find_pattern(text, "prompt_echo", context.waived):
+        return label
+    if normalise(text) == normalise(context.subject):
+        return "the subject and nothing else"
+    common = word_runs(text, COMMON_RUN) & _list_runs(context.instructions)
+    return " ".join(min(common)) if common else None
+
+
+def find_meta_talk(text: str, context: Context) -> str | None:
+    """Find talk about the text in place of the text."""
+    return find_pattern(text, "meta_talk", context.waived)
+
+
+def find_placeholder(text: str, context: Context) -> str | None:
+    """Find a gap to be filled in."""
+    return find_pattern(text, "placeholder", context.waived)
+
+
+def find_leak(text: str, context: Context) -> str | None:
+    """Find a label of the trait, or a run of the author's words about the trait."""
+    if label := find_label(text, context.trait):
+        return label
+    run = find_own_words(text, context.own_words, context.language)
+    return f"words of the definition: {run}" if run else None
+
+
+def find_missing_end(text: str, context: Context) -> str | None:
+    """Find an end without a terminal mark, if the trait's seeds usually have one."""
+    return f"ends in {text.rstrip()[-20:]!r}" if context.ends_marked and not ends_sentence(text) else None
+
+
+def find_too_few_words(text: str, context: Context) -> str | None:
+    """Find far fewer words than the text's length asks for, or fewer than the minimum of every text."""
+    words, least = count_words(text), float(context.min_words)
+    if context.length:
+        least = max(least, context.length.min_words * LENGTH_TOLERANCE)
+    return f"{count_noun(words, 'word')}, at least {least:g} wanted" if words < least else None
+
+
+def find_too_many_words(text: str, context: Context) -> str | None:
+    """Find far more words than the text's length allows."""
+    if not context.length:
+        return None
+    words, most = count_words(text), context.length.max_words * (1 + LENGTH_TOLERANCE)
+    return f"{count_noun(words, 'word')}, at most {most:g} wanted" if words > most else None
+
+
+def find_wrong_language(text: str, context: Context) -> str | None:
+    """Find another language than the model's."""
+    other = find_other_language(text, context.language)
+    return f"{other}, expected {context.language}" if other else None
 
 
 @lru_cache(maxsize=4)

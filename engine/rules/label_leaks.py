@@ -6,7 +6,7 @@ from functools import lru_cache
 import regex
 
 from engine.domain.model import DEFINED_BY_WORDS, POLES, Model, Trait
-from engine.screening.patterns import MOST_SEEDS, load_particles
+from engine.rules.patterns import MOST_SEEDS, load_particles
 from engine.text.words import SPACELESS, fold, fold_name, is_blank, list_content_words, normalise
 
 Run = tuple[str, ...]

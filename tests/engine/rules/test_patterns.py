@@ -5,7 +5,7 @@ from fakes.builders import make_model, make_trait
 
 from engine.domain.model import Brief, Model, Seed
 from engine.domain.samples import Reason
-from engine.screening.patterns import find_pattern, list_waived_patterns
+from engine.rules.patterns import find_pattern, list_waived_patterns
 
 NONE: frozenset[str] = frozenset()
 
