@@ -4,12 +4,13 @@
 errors that programs handle most often are here too.
 """
 
+from __future__ import annotations
+
 import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine import errors
-from engine.domain.model import Effort, State, SynthType, Trait
 from engine.errors import (
     BudgetError,
     DefinitionError,
@@ -27,6 +28,8 @@ from engine.errors import (
 if TYPE_CHECKING:
     from engine.authoring.labelled_texts import Addition
     from engine.authoring.validation import Validation
+    from engine.domain.definition import Trait
+    from engine.domain.model import Effort, State, SynthType
     from engine.domain.verdict import RunResult
     from engine.estimate.planned_run import PlannedRun
     from engine.lineage.lineage import Lineage
@@ -131,7 +134,7 @@ def plan(
     prompts: int = 2,
     per_pole: int | None = None,
     refresh: bool = False,
-) -> "PlannedRun":
+) -> PlannedRun:
     """Return the plan and the estimated cost of a run. No model is called, and nothing is written.
 
     Args:

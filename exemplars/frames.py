@@ -13,7 +13,8 @@ from engine.authoring.suggestions import suggest_texts
 from engine.authoring.validation import Validation, validate_models
 from engine.definitions.labelled_file import LabelledFile, read_labelled
 from engine.definitions.loader import has_model, load_model, load_outline
-from engine.domain.model import Pool, Trait, check_handle
+from engine.domain.definition import Trait
+from engine.domain.model import Pool, check_handle
 from engine.domain.samples import SAMPLE_SCHEMA, make_own_row
 from engine.errors import InputError
 from engine.settings import Settings, read_settings

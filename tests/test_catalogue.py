@@ -10,7 +10,8 @@ from engine.asking.prompts import FOLDER
 from engine.asking.scenarios import choose_scenario_pool
 from engine.definitions.loader import list_handles, load_model
 from engine.definitions.scenario_packs import load_packs
-from engine.domain.model import POLES, TRAIT_TYPES, Model, Seed
+from engine.domain.definition import TRAIT_TYPES
+from engine.domain.model import POLES, Model, Seed
 from engine.rules.faults import Context
 from engine.rules.rules import find_fault
 from engine.screening.screener import Screener

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from engine.asking.held_out import choose_pool
 from engine.asking.plan import digest_definition
 from engine.definitions.effort import Level
-from engine.domain.model import Model, Pole, SynthType
+from engine.domain.definition import Pole
+from engine.domain.model import Model, SynthType
 from engine.store.store import StoredSet, list_sets
 
 

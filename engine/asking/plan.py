@@ -21,7 +21,8 @@ from engine.asking.seed_variations import (
 )
 from engine.axis.reference_axis import ReferenceAxis
 from engine.definitions.effort import Level
-from engine.domain.model import POLES, Length, Model, Pole, Seed, SynthType, Trait, digest_text
+from engine.domain.definition import Length, Pole, Trait
+from engine.domain.model import POLES, Model, Seed, SynthType, digest_text
 from engine.domain.samples import Scenario
 from engine.store.index.samples import as_stored
 from engine.text.language import ENGLISH, Language, decide_language

@@ -16,7 +16,8 @@ from engine.asking.fields import name_subjects
 from engine.asking.plan import Cell, Plan
 from engine.asking.scenarios import PROPOSABLE
 from engine.asking.seed_variations import bound_variation_length, list_usable_seeds
-from engine.domain.model import MAX_SEEDS_PER_POLE, OTHER_POLE, POLES, Brief, Length, Model, Pole, Seed, Trait
+from engine.domain.definition import Brief, Length, Pole, Trait
+from engine.domain.model import MAX_SEEDS_PER_POLE, OTHER_POLE, POLES, Model, Seed
 from engine.llm.client.request import Prompt
 from engine.text.language import Language
 from engine.text.stylometry import measure_distance

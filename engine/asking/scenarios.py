@@ -11,7 +11,8 @@ from typing import Literal
 from engine.asking.fields import REST, SEEDS, Field, drop_taken, index_packs, list_own_fields, spread_subjects
 from engine.asking.text_subjects import LEAST_SUBJECTS, find_text_subjects
 from engine.definitions.scenario_packs import FALLBACK_PACK, Packs
-from engine.domain.model import Length, Model
+from engine.domain.definition import Length
+from engine.domain.model import Model
 from engine.domain.samples import Scenario
 from engine.domain.unlabelled_texts import MAX_PLANNED
 from engine.text.formatting import join_words

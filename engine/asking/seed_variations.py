@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from engine.domain.model import POLES, Length, Model, Pole, Seed, Skipped, Trait
+from engine.domain.definition import Length, Pole, Trait
+from engine.domain.model import POLES, Model, Seed, Skipped
 from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
 from engine.store.index.samples import as_stored

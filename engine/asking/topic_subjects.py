@@ -14,7 +14,8 @@ from engine.asking.scenarios import ScenarioPool, TopicSubjects
 from engine.axis.pole_scores import list_pole_names
 from engine.axis.separation import Numbers
 from engine.definitions.scenario_packs import Packs
-from engine.domain.model import Model, Trait
+from engine.domain.definition import Trait
+from engine.domain.model import Model
 
 # Number of packs next nearest to the topic with candidates, beside its own pack and the model's subjects.
 MORE_PACKS = 4

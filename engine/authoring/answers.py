@@ -10,9 +10,11 @@ from yaml.reader import Reader
 from engine.definitions.outline import ADDED_FILE, LABELLED_FILE
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
 from engine.definitions.sources.text_files import WALKS
-from engine.domain.model import POLES, Pole
+from engine.domain.characters import is_blank
+from engine.domain.definition import Pole
+from engine.domain.model import POLES
 from engine.text.formatting import capitalise
-from engine.text.words import fold_look, is_blank
+from engine.text.words import fold_look
 
 # Key of a trait without any letter that a key may have, as in Japanese.
 FALLBACK_KEY = "trait"

@@ -15,7 +15,8 @@ from engine.definitions.loader import MODEL_FILE, load_model, load_outline, loca
 from engine.definitions.outline import LABELLED_FILE, Outline, make_added_source
 from engine.definitions.sources.entries import Source
 from engine.definitions.yaml_document import read_authored
-from engine.domain.model import Model, Seed, Trait
+from engine.domain.definition import Trait
+from engine.domain.model import Model, Seed
 from engine.errors import InputError, Problem
 from engine.store.added_samples import append_lines
 from engine.system.filesystem import lock_folder, open_folder

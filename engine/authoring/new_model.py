@@ -11,8 +11,8 @@ import jinja2
 import yaml
 
 from engine.authoring.answers import EXAMPLE, SAMPLES_FILE, Answers, PoleAnswer
-from engine.definitions import schema as entries
 from engine.definitions.loader import MODEL_FILE
+from engine.definitions.schema import OBJECTS, format_schema, list_fields
 from engine.definitions.sources.labelled_lines import CONTENT
 from engine.domain.model import POLES, check_handle
 from engine.errors import InputError, StoreError
@@ -58,7 +58,7 @@ def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Pa
     ]
     # The definition is last: a folder without it is not a model, so a failure leaves none.
     contents = {
-        schema: entries.format_schema(),
+        schema: format_schema(),
         folder / SAMPLES_FILE: "".join(samples),
         folder / MODEL_FILE: render_definition(handle, answers, os.path.relpath(schema, folder)),
     }
@@ -108,12 +108,12 @@ def _explain(path: str, margin: str = "", more: str = "") -> str:
     """Return the description of a field as comment lines.
 
     Args:
-        path: class in ``engine.definitions.schema`` and field: "TraitEntry.key".
+        path: class among ``OBJECTS`` and field: "Trait.key".
         margin: prefix of each line.
         more: text that follows the description.
     """
     kind, name = path.split(".")
-    described = " ".join(filter(None, [getattr(entries, kind).model_fields[name].description, more]))
+    described = " ".join(filter(None, [list_fields(OBJECTS[kind])[name].description, more]))
     start = f"{margin}# "
     return textwrap.fill(described, WIDTH, initial_indent=start, subsequent_indent=start, break_on_hyphens=False)
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from engine.axis.reference_axis import ReferenceAxis
 from engine.axis.separation import Numbers, rank_auc, score_held_out
-from engine.domain.model import DEFAULT_LABELS, Pole, Trait
+from engine.domain.definition import Pole, Trait
+from engine.domain.model import DEFAULT_LABELS
 from engine.domain.samples import Exemplar
 from engine.text.embedding import Embedder
 

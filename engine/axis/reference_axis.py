@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 
 from engine.axis.separation import DECIMALS, Flags, Numbers, fit_axis, measure_left_out, rank_auc
-from engine.domain.model import POLES, Model, Pole, Trait
+from engine.domain.definition import Pole, Trait
+from engine.domain.model import POLES, Model
 from engine.text.embedding import Embedder, Vectors
 
 Words = Literal["paraphrases", "labels"]

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Literal
 
 from engine.definitions.lifecycle import DRAFTS
-from engine.domain.model import POLES, Pole
+from engine.domain.definition import Pole
+from engine.domain.model import POLES
 from engine.llm.client.prices import add_costs
 from engine.text.formatting import count_noun, join_words, shorten
 

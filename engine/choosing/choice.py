@@ -12,7 +12,8 @@ from engine.asking.plan import Plan
 from engine.asking.seed_variations import pick_evenly
 from engine.choosing.diverse_subset import select_diverse
 from engine.choosing.exchange import Pair, exchange_pairs
-from engine.domain.model import DEFINED_BY_WORDS, POLES, Pole, Trait
+from engine.domain.definition import Pole, Trait
+from engine.domain.model import DEFINED_BY_WORDS, POLES
 from engine.domain.samples import Exemplar, Reason
 from engine.text.embedding import Vectors
 from engine.text.words import count_words, list_content_words, split_words

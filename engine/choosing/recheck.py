@@ -8,7 +8,8 @@ from engine.axis.pole_scores import measure_pole_scores
 from engine.choosing.choice import Choice, ChoiceContext, choose_exemplars, rank_by_side
 from engine.choosing.probe import Probe, find_inseparable, probe_trait
 from engine.choosing.shortcuts import Shortcut, find_shortcuts
-from engine.domain.model import OTHER_POLE, Pole
+from engine.domain.definition import Pole
+from engine.domain.model import OTHER_POLE
 from engine.domain.samples import Exemplar
 from engine.text.embedding import Embedder
 from engine.text.words import take_opening

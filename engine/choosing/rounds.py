@@ -10,7 +10,8 @@ from engine.asking.plan import MIN_HOPELESS, Cell, CellHints, Plan, Shortfall, p
 from engine.asking.seed_variations import count_seed_uses
 from engine.choosing.choice import Choice, choose_exemplars, keep_earlier_choice
 from engine.choosing.recheck import Decision, Recheck, decide, make_hints
-from engine.domain.model import DEFINED_BY_WORDS, POLES, Pole
+from engine.domain.definition import Pole
+from engine.domain.model import DEFINED_BY_WORDS, POLES
 from engine.domain.samples import Exemplar, Reason
 from engine.domain.unlabelled_texts import OwnTexts
 from engine.llm.client.request import Prompt

@@ -15,7 +15,8 @@ import regex
 
 from engine.axis.separation import rank_auc, score_held_out
 from engine.choosing.probe import MIN_TEXTS, measure_chance_error
-from engine.domain.model import DEFINED_BY_WORDS, POLES, Pole, TraitType
+from engine.domain.definition import Pole, TraitType
+from engine.domain.model import DEFINED_BY_WORDS, POLES
 from engine.domain.samples import Exemplar
 from engine.text.embedding import Embedder
 from engine.text.words import count_words, split_words

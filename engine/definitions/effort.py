@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from engine.definitions.mistakes import ClosedEntry, Findings, as_texts, check_entries, validate_document
+from engine.definitions.mistakes import ClosedEntry, Findings, check_entries, validate_document
 from engine.definitions.yaml_document import parse_yaml
+from engine.domain.definition import as_texts
 from engine.domain.model import EFFORTS, MOST_PER_POLE, Effort
 from engine.errors import DefinitionError
 from engine.settings import MOST_USD

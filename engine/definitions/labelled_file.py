@@ -11,7 +11,8 @@ from engine.definitions.loader import check_traits
 from engine.definitions.mistakes import find_near_spelling, format_names
 from engine.definitions.outline import Outline
 from engine.definitions.sources.labelled_lines import CONTENT, TEXT, Labels, gather_lines, read_fields, walk_labelled
-from engine.domain.model import Seed, Trait
+from engine.domain.definition import Trait
+from engine.domain.model import Seed
 from engine.errors import DefinitionError, InputError, Problem
 
 # Fields that may hold the labels if only one trait is read.

@@ -2,13 +2,14 @@
 
 import difflib
 import math
-from collections.abc import Collection, Mapping, Sized
+from collections.abc import Collection, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo, model_validator
 
 from engine.definitions.yaml_document import Document, Fields, Path
+from engine.domain.definition import take_fields
 from engine.domain.model import Skipped
 from engine.errors import DefinitionError, Problem
 from engine.text.formatting import shorten
@@ -61,18 +62,21 @@ class Findings:
         """Add a mistake for a value that is not among the choices; ``what`` describes them."""
         self.add(path, format_value(value), f"{what}: {format_names(choices)}", find_near_spelling(str(value), choices))
 
-    def note_unknown(self, path: Path, known: Collection[str]) -> None:
-        """Add an unknown field: as a mistake if it looks like a known one, otherwise as skipped.
+    def note_unknown_fields(self, value: Mapping[str, object], known: Sequence[str]) -> None:
+        """Add the unknown fields of an object: as a mistake if one looks like a known field, otherwise as skipped.
 
         It looks like a known field if it is the part before "_", has the same letters in another order, or is similar.
         """
-        word = str(path[-1])
-        similar = (name for name in known if name.startswith(f"{word}_") or sorted(name) == sorted(word))
-        if near := next(similar, None) or find_near_spelling(word, known, TYPO_CUTOFF):
-            self.add(path, format_value(word), f"one of {', '.join(known)}", near)
-        else:
-            what = f"field {word!r} ({self.document.locate(path)})"
-            self.skipped.append(Skipped(what, "not a field that is read here"))
+        for word in value:
+            if word in known or not isinstance(value, Fields):
+                continue
+            path = (*value.path, word)
+            similar = (name for name in known if name.startswith(f"{word}_") or sorted(name) == sorted(word))
+            if near := next(similar, None) or find_near_spelling(word, known, TYPO_CUTOFF):
+                self.add(path, format_value(word), f"one of {', '.join(known)}", near)
+            else:
+                what = f"field {word!r} ({self.document.locate(path)})"
+                self.skipped.append(Skipped(what, "not a field that is read here"))
 
     def add_errors(self, error: ValidationError) -> None:
         """Add every mistake that pydantic reports."""
@@ -119,15 +123,7 @@ class Entry(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _take_fields(cls, value: object, info: ValidationInfo) -> object:
-        known = list(cls.model_fields)
-        if not isinstance(value, dict):
-            raise ValueError(f"an object of fields: {', '.join(known)}")
-        is_open = "extra" not in cls.model_config
-        if isinstance(value, Fields) and isinstance(findings := info.context, Findings) and is_open:
-            for word in value:
-                if word not in known:
-                    findings.note_unknown((*value.path, word), known)
-        return {word: entry for word, entry in value.items() if entry is not None}
+        return take_fields(value, list(cls.model_fields), None if "extra" in cls.model_config else info.context)
 
 
 class ClosedEntry(Entry):
@@ -162,11 +158,6 @@ def check_entries(value: Entries) -> Entries:
     if not value:
         raise ValueError("at least one entry")
     return value
-
-
-def as_texts(value: object) -> object:
-    """Wrap a single text into a tuple; return any other value unchanged."""
-    return (value,) if isinstance(value, str) else value
 
 
 def find_near_spelling(word: str, choices: Collection[str], cutoff: float = NEAR_SPELLING_CUTOFF) -> str | None:

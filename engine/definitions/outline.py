@@ -2,15 +2,16 @@
 
 import posixpath
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from engine.definitions.mistakes import Findings, format_names, format_value
 from engine.definitions.scenario_packs import list_pack_names
-from engine.definitions.schema import ModelEntry, ScenariosEntry, TraitEntry
+from engine.definitions.schema import ModelEntry
 from engine.definitions.sources.entries import Source, make_sources
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
-from engine.domain.model import Brief, Length, Model, OwnScenarios, Question, Trait
+from engine.domain.definition import OwnScenarios, Trait
+from engine.domain.model import Model
 from engine.errors import Problem
 from engine.text.words import fold, fold_look, fold_name
 
@@ -36,7 +37,8 @@ class Outline(Model):
 
 def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
     """Build an outline from validated fields, and add their mistakes of meaning to ``findings``."""
-    traits = _make_traits(entry, findings)
+    traits = _check_traits(entry.traits, findings)
+    _check_scenarios(entry.scenarios, findings)
     sources = make_sources(handle, entry, traits, findings)
     for source in sources:
         if posixpath.normpath(source.path) == ADDED_FILE:
@@ -48,9 +50,9 @@ def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
         description=entry.description or "",
         effort=entry.effort,
         language=entry.language,
-        brief=Brief(**entry.brief.model_dump()),
-        scenarios=_make_scenarios(entry.scenarios, findings),
-        questions=tuple(Question(item.ask, item.expect == "yes") for item in entry.questions),
+        brief=entry.brief,
+        scenarios=entry.scenarios,
+        questions=entry.questions,
         allow=frozenset(entry.allow),
         sources=tuple(source for source in sources if source.type != "texts"),
         text_sources=tuple(source for source in sources if source.type == "texts"),
@@ -86,18 +88,19 @@ def name_added_field(trait: str) -> str:
     return f"trait {trait}" if trait in (CONTENT, SOURCE_URL) else trait
 
 
-def _make_traits(entry: ModelEntry, findings: Findings) -> dict[str, Trait]:
+def _check_traits(authored: Sequence[Trait], findings: Findings) -> dict[str, Trait]:
+    """Return the traits by key, and add the mistakes in their names and labels to ``findings``."""
     traits: dict[str, Trait] = {}
     names: set[str] = set()
-    for index, item in enumerate(entry.traits):
+    for index, item in enumerate(authored):
         if item.key in traits:
             findings.add(("traits", index, "key"), repr(item.key), "a key that no other trait of the model has")
             continue
-        name = item.name or item.key.replace("_", " ").replace("-", " ").title()
-        if fold_name(name) in names:
-            findings.add(("traits", index, "name"), format_value(name), "a name that no other trait of the model has")
-        names.add(fold_name(name))
-        positive, negative = _name_poles(item, name)
+        if fold_name(item.name) in names:
+            allowed = "a name that no other trait of the model has"
+            findings.add(("traits", index, "name"), format_value(item.name), allowed)
+        names.add(fold_name(item.name))
+        positive, negative = item.positive_label, item.negative_label
         for field_name, label, quality in (("positive_label", positive, 1.0), ("negative_label", negative, 0.0)):
             if parse_number(label) not in (None, quality):
                 allowed = f"a label in words, since a number reads as a quality, which is {quality:g} here"
@@ -108,35 +111,20 @@ def _make_traits(entry: ModelEntry, findings: Findings) -> dict[str, Trait]:
             difference = f", which differs by {names_of_letters} alone" if names_of_letters else ""
             allowed = "a label that a reader can tell from positive_label"
             findings.add(("traits", index, "negative_label"), format_value(negative) + difference, allowed)
-        derived = {"name": name, "positive_label": positive, "negative_label": negative}
-        given = item.model_dump(exclude={"kind", *derived}, exclude_none=True)
-        traits[item.key] = Trait(**given | derived)
+        traits[item.key] = item
     return traits
 
 
-def _name_poles(item: TraitEntry, name: str) -> tuple[str, str]:
-    """Return the positive and the negative label; a missing label is derived from its opposite, name or type."""
-    positive, negative = item.positive_label, item.negative_label
-    derived = {
-        "spectrum": (f"Not {negative.lower()}" if negative else name, f"Not {(positive or name).lower()}"),
-        "topic": (f"About {name.lower()}", f"Not about {name.lower()}"),
-        "claim": ("Agrees", "Contradicts"),
-        "outlier": ("Unusual", "Typical"),
-    }[item.type]
-    return positive or derived[0], negative or derived[1]
-
-
-def _make_scenarios(entry: ScenariosEntry, findings: Findings) -> OwnScenarios:
+def _check_scenarios(scenarios: OwnScenarios, findings: Findings) -> None:
     names = list_pack_names()
-    if entry.pack is not None and entry.pack not in names:
-        findings.add_unknown(("scenarios", "pack"), entry.pack, "a scenario pack", names)
-    lengths: dict[str, Length] = {}
-    for index, item in enumerate(entry.lengths):
+    if scenarios.pack is not None and scenarios.pack not in names:
+        findings.add_unknown(("scenarios", "pack"), scenarios.pack, "a scenario pack", names)
+    known: set[str] = set()
+    for index, item in enumerate(scenarios.lengths):
         path = ("scenarios", "lengths", index)
-        if item.name in lengths:
+        if item.name in known:
             findings.add((*path, "name"), format_value(item.name), "a name that no other length has")
+        known.add(item.name)
         if item.max_words < item.min_words:
             allowed = f"at least min_words, {item.min_words}"
             findings.add((*path, "max_words"), repr(str(item.max_words)), allowed)
-        lengths[item.name] = Length(**item.model_dump())
-    return OwnScenarios(entry.pack, entry.subjects, entry.audiences, entry.forms, tuple(lengths.values()))

@@ -1,17 +1,17 @@
 """Read the scenario packs of ``data/scenarios/``: lists of subjects, audiences and forms, and shared lengths."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass
 
 from engine.definitions.mistakes import ClosedEntry, check_entries, validate_document
-from engine.definitions.schema import LengthEntry
 from engine.definitions.yaml_document import Document, parse_yaml
-from engine.domain.model import Length
+from engine.domain.definition import AUTHORED, Length
 from engine.errors import DefinitionError, StoreError
 from engine.settings import SHIPPED_ROOT
 
@@ -35,7 +35,8 @@ class Pack(ClosedEntry):
     forms: Entries
 
 
-class SharedLength(LengthEntry):
+@dataclass(frozen=True, config=AUTHORED)
+class SharedLength(Length):
     """A length of ``lengths.yaml``, for all models, or only for the kinds of text in ``kinds``."""
 
     kinds: tuple[str, ...] = ()
@@ -72,7 +73,7 @@ def load_packs(folder: Path) -> Packs:
     packs = {name.removesuffix(".yaml"): validate_document(document, Pack)[0] for name, document in documents.items()}
     if not lengths or FALLBACK_PACK not in packs:
         raise DefinitionError.of_file(str(folder), "not both", f"{LENGTHS_FILE} and {FALLBACK_PACK}.yaml")
-    pairs = [(Length(**length.model_dump(exclude={"kinds"})), length.kinds) for length in lengths]
+    pairs = [(Length(length.name, length.min_words, length.max_words), length.kinds) for length in lengths]
     all_kinds = dict.fromkeys(kind for _, kinds in pairs for kind in kinds)
     return Packs(
         packs,

@@ -4,6 +4,7 @@ The text below a field is its description in the JSON Schema and in the file tha
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -16,33 +17,20 @@ from pydantic import (
     WithJsonSchema,
     WrapValidator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticKnownError
 
-from engine.definitions.mistakes import Entry, as_texts, check_entries
+from engine.definitions.mistakes import Entry, check_entries
 from engine.definitions.sources.labelled_lines import CONTENT
+from engine.domain.definition import Brief, Length, OwnScenarios, Question, Text, Texts, Trait, as_texts
 from engine.domain.language_tag import parse_tag
-from engine.domain.model import Aggregation, Effort, TraitType
+from engine.domain.model import Effort
 from engine.rules.rules import OPTIONAL_RULES
-from engine.text.words import is_blank
 
 # Formats with labels in each line, by file extension.
 _LABELLED = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
-# Maximum length of a scenario's phrase, in characters: prompts and reports put it on one line.
-MAX_PHRASE = 200
 MAX_QUESTIONS = 8
-# A length limit above any single reply of a model.
-MAX_WORDS = 5000
 INSIDE = "a path inside the model's own folder"
-
-
-def _check_not_blank(value: str) -> str:
-    if is_blank(value):
-        raise ValueError("text that is not empty")
-    return value
-
-
-def _fold_spaces(value: str) -> str:
-    return " ".join(_check_not_blank(value).split())
 
 
 def _check_rule(code: str) -> str:
@@ -64,13 +52,6 @@ def _check_unlabelled(path: str) -> str:
     return path
 
 
-_Text = Annotated[str, Field(min_length=1), AfterValidator(_check_not_blank)]
-_Texts = Annotated[tuple[_Text, ...], BeforeValidator(as_texts, json_schema_input_type=_Text | list[_Text])]
-_Phrase = Annotated[str, Field(max_length=MAX_PHRASE), AfterValidator(_fold_spaces)]
-_PhraseText = Annotated[str, Field(max_length=MAX_PHRASE)]
-_Phrases = Annotated[
-    tuple[_Phrase, ...], BeforeValidator(as_texts, json_schema_input_type=_PhraseText | list[_PhraseText])
-]
 _Tag = Annotated[str, AfterValidator(parse_tag)]
 _Rule = Annotated[str, AfterValidator(_check_rule), WithJsonSchema({"enum": list(OPTIONAL_RULES)})]
 _Rules = Annotated[tuple[_Rule, ...], BeforeValidator(as_texts, json_schema_input_type=_Rule | list[_Rule])]
@@ -85,32 +66,6 @@ class DescribedEntry(Entry):
     """An object of fields, each with its description in the docstring below it."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-class TraitEntry(DescribedEntry):
-    """One axis of judgment, from its negative pole to its positive one."""
-
-    type: TraitType
-    """spectrum: where on a scale? topic: is this about X? claim: does this confirm a statement? outlier: is this
-    unusual for its kind?"""
-    key: str = Field(pattern=r"^[_-]*[a-z0-9][a-z0-9_-]*$", max_length=100)
-    """Its name in files: lower-case letters, digits, '_' and '-'."""
-    name: _Text | None = None
-    """Its name for people. By default made from the key: personal_data becomes "Personal Data"."""
-    description: str | None = None
-    """The question for a judge, and what does not count. The field that matters most."""
-    positive_label: _Text | None = None
-    """The positive pole, quality 1, in a word or two, not in a number."""
-    negative_label: _Text | None = None
-    """The negative pole, quality 0. Name what the text is ("Obscure"), not only what is missing ("Not clear")."""
-    kind: Literal["extrinsic"] | None = None
-    """The platform's term for an author-defined trait: extrinsic, or left out."""
-    aggregation: Aggregation = "mean"
-    """How a platform aggregates the scores of many texts; samples do not depend on it."""
-    positive_paraphrase: _Texts = ()
-    """Other descriptions of a text at the positive pole: one text or a list."""
-    negative_paraphrase: _Texts = ()
-    """The same for the negative pole. Both should differ only in the trait."""
 
 
 class MappingEntry(DescribedEntry):
@@ -172,7 +127,7 @@ class NoiseEntry(DescribedEntry):
     """Ordinary texts that come with the code, as negative samples of a topic."""
 
     type: Literal["noise"]
-    without: _Texts = ()
+    without: Texts = ()
     """For noise: subjects to leave out because they belong to the topic, such as cooking."""
 
 
@@ -182,7 +137,7 @@ class OwnTextsEntry(DescribedEntry):
     type: Literal["texts"]
     path: _PathInside
     """For texts: CSV, JSONL, Parquet, a .txt with a text a line, or a folder of .txt files."""
-    field: _Text = "text"
+    field: Text = "text"
     """For texts: the column or field with the text."""
 
 
@@ -204,51 +159,8 @@ class SkippedEntry(DescribedEntry):
 SourceEntry = Annotated[LinesEntry | TextEntry | NoiseEntry | OwnTextsEntry | SkippedEntry, Field(discriminator="type")]
 
 
-class BriefEntry(DescribedEntry):
-    """The purpose of the model. Each field is a text or a list of texts, and steers the prompts of a chat model."""
-
-    intent: _Texts = ()
-    """What the model is for."""
-    domain: _Texts = ()
-    """The kind of the texts, and their origin."""
-    exemplars_of_good: _Texts = ()
-    """What a good text does."""
-    failure_modes: _Texts = ()
-    """How real texts fail: as important as good texts."""
-    edge_cases: _Texts = ()
-    """Texts that are hard to judge: their pole, and why."""
-    non_goals: _Texts = ()
-    """Qualities that must not be judged."""
-
-
-class LengthEntry(DescribedEntry):
-    """A length of texts, in words."""
-
-    name: _Phrase
-    """Its name, such as one sentence."""
-    min_words: int = Field(ge=1, le=MAX_WORDS)
-    """The fewest words."""
-    max_words: int = Field(ge=1, le=MAX_WORDS)
-    """The most words."""
-
-
-class ScenariosEntry(DescribedEntry):
-    """Subjects, readers, forms and lengths. Both texts of a pair share theirs, so only the trait separates them."""
-
-    pack: str | None = None
-    """A file of data/scenarios, such as releases, for the fields that are empty here."""
-    subjects: _Phrases = ()
-    """Subjects of texts."""
-    audiences: _Phrases = ()
-    """Readers of texts."""
-    forms: _Phrases = ()
-    """Kinds of text."""
-    lengths: tuple[LengthEntry, ...] = ()
-    """Lengths of texts, in words."""
-
-
-def _read_traits(value: object, validate: ValidatorFunctionWrapHandler) -> tuple[TraitEntry, ...]:
-    traits: tuple[TraitEntry, ...] = () if value == "discover" else check_entries(validate(value))
+def _read_traits(value: object, validate: ValidatorFunctionWrapHandler) -> tuple[Trait, ...]:
+    traits: tuple[Trait, ...] = () if value == "discover" else check_entries(validate(value))
     return traits
 
 
@@ -257,21 +169,12 @@ def _name_as_pack(value: object) -> object:
 
 
 _Traits = Annotated[
-    tuple[TraitEntry, ...],
+    tuple[Trait, ...],
     WrapValidator(
-        _read_traits, json_schema_input_type=Annotated[list[TraitEntry], Field(min_length=1)] | Literal["discover"]
+        _read_traits, json_schema_input_type=Annotated[list[Trait], Field(min_length=1)] | Literal["discover"]
     ),
 ]
-_Scenarios = Annotated[ScenariosEntry, BeforeValidator(_name_as_pack, json_schema_input_type=ScenariosEntry | str)]
-
-
-class QuestionEntry(DescribedEntry):
-    """A question that the chat judge answers about each text."""
-
-    ask: Annotated[str, Field(max_length=MAX_PHRASE), AfterValidator(_fold_spaces)]
-    """A yes-or-no question: "Does it name a competitor?"."""
-    expect: Literal["yes", "no"]
-    """The required answer: yes or no. A text with the other answer is rejected, and another one is requested."""
+_Scenarios = Annotated[OwnScenarios, BeforeValidator(_name_as_pack, json_schema_input_type=OwnScenarios | str)]
 
 
 class ModelEntry(DescribedEntry):
@@ -287,16 +190,16 @@ class ModelEntry(DescribedEntry):
     """The effort of runs that name none; high by default."""
     sources: tuple[SourceEntry, ...] = ()
     """Where authored samples come from. With six or more a pole the embedded model is far better."""
-    additional_terms: _Texts = ()
+    additional_terms: Texts = ()
     """Terms, such as terms of use, for the cards of the model and of its sets: a text or a list."""
-    upstream_sources: _Texts = ()
+    upstream_sources: Texts = ()
     """Origin of the definition or the samples, for the same cards."""
-    brief: BriefEntry = Field(default_factory=BriefEntry)
+    brief: Brief = Brief()
     """What is good, and how texts fail."""
-    scenarios: _Scenarios = Field(default_factory=ScenariosEntry)
+    scenarios: _Scenarios = OwnScenarios()
     """Subjects and readers of texts, or the name of a scenario pack. Empty fields are chosen by the words of the
     model."""
-    questions: Annotated[tuple[QuestionEntry, ...], Field(max_length=MAX_QUESTIONS)] = ()
+    questions: Annotated[tuple[Question, ...], Field(max_length=MAX_QUESTIONS)] = ()
     """Questions that the chat judge answers about each text in its vote, eight at most. With a question there is a vote
     at every effort."""
     allow: _Rules = ()
@@ -305,6 +208,17 @@ class ModelEntry(DescribedEntry):
     language: _Tag | None = None
     """The language of the texts, a tag of BCP 47 such as de, pt-BR or hi. By default it is detected from the samples,
     else from labels and descriptions, else from the brief; else it is English."""
+
+
+# The classes of all objects whose fields are read.
+_READ = (ModelEntry, Trait, LinesEntry, TextEntry, NoiseEntry, OwnTextsEntry, MappingEntry, TextMappingEntry)
+OBJECTS: Mapping[str, type] = {kind.__name__: kind for kind in (*_READ, Brief, OwnScenarios, Length, Question)}
+
+
+def list_fields(kind: type) -> Mapping[str, FieldInfo]:
+    """Return the fields of an object of the file by name, with their descriptions."""
+    fields: Mapping[str, FieldInfo] = vars(kind)["__pydantic_fields__"]
+    return fields
 
 
 def format_schema() -> str:

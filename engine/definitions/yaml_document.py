@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import yaml
 
-from engine.domain.model import INVALID, INVALID_CHARACTER, VALID
+from engine.domain.characters import INVALID, INVALID_CHARACTER, VALID
 from engine.errors import DefinitionError, Problem
 from engine.system.filesystem import OutsideFolderError, read_inside
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from engine.domain.model import Pole
+from engine.domain.definition import Pole
 
 Severity = Literal["critical", "warning", "info"]
 # Codes of findings, with their meanings. The code of an unmet expectation of Great Expectations is its type.

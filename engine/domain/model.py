@@ -8,12 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from engine.domain.definition import Brief, OwnScenarios, Pole, Question, Trait, TraitType
 from engine.domain.unlabelled_texts import MAX_PLANNED, OwnTexts
 from engine.errors import HandleError
 
-Pole = Literal["positive", "negative"]
-TraitType = Literal["spectrum", "topic", "claim", "outlier"]
-Aggregation = Literal["mean", "max", "min", "none"]
 SynthType = Literal["from_traits", "diversify", "enrich"]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 Pool = Literal["train", "eval"]
@@ -26,7 +24,6 @@ OTHER_POLE: Mapping[Pole, Pole] = {"positive": "negative", "negative": "positive
 POLES_BY_QUALITY: Mapping[float, Pole] = {1.0: "positive", 0.0: "negative"}
 # Traits defined by words and subjects, which may therefore legitimately separate their poles.
 DEFINED_BY_WORDS: frozenset[TraitType] = frozenset({"topic", "claim"})
-TRAIT_TYPES: tuple[str, ...] = get_args(TraitType)
 EFFORTS: tuple[str, ...] = get_args(Effort)
 SYNTH_TYPES: tuple[str, ...] = get_args(SynthType)
 
@@ -41,79 +38,6 @@ _SIDE = "[a-z0-9][a-z0-9-]*"
 NAMESPACE_PATTERN = f"^{_SIDE}$"
 HANDLE_PATTERN = rf"^{_SIDE}\.{_SIDE}$"
 HANDLE_MAX_LENGTH = 200
-# Texts contain no NUL. Half of a surrogate pair, possible in JSON and YAML escapes, cannot be encoded as UTF-8.
-INVALID_CHARACTER = re.compile("[\0\ud800-\udfff]")
-INVALID, VALID = "a NUL character or half of a surrogate pair", "whole Unicode characters other than NUL"
-
-
-@dataclass(frozen=True, slots=True)
-class Trait:
-    """One axis of judgment; ``negative_label`` is derived if a spectrum names only one pole."""
-
-    key: str
-    name: str
-    type: TraitType
-    description: str = ""
-    positive_label: str = DEFAULT_LABELS[0]
-    negative_label: str = DEFAULT_LABELS[1]
-    aggregation: Aggregation = "mean"
-    positive_paraphrase: tuple[str, ...] = ()
-    negative_paraphrase: tuple[str, ...] = ()
-
-    @property
-    def descriptions(self) -> tuple[str, ...]:
-        """Sentences about the trait: the description, and the paraphrases of both poles."""
-        return self.description, *self.positive_paraphrase, *self.negative_paraphrase
-
-    def label(self, pole: Pole) -> str:
-        """Return the label of a pole."""
-        return self.positive_label if pole == "positive" else self.negative_label
-
-    def paraphrase(self, pole: Pole) -> tuple[str, ...]:
-        """Return the author's paraphrases of a pole, possibly none."""
-        return self.positive_paraphrase if pole == "positive" else self.negative_paraphrase
-
-
-@dataclass(frozen=True, slots=True)
-class Brief:
-    """The author's description of the texts and the judgment; every field that is present steers the prompts."""
-
-    intent: tuple[str, ...] = ()
-    domain: tuple[str, ...] = ()
-    exemplars_of_good: tuple[str, ...] = ()
-    failure_modes: tuple[str, ...] = ()
-    edge_cases: tuple[str, ...] = ()
-    non_goals: tuple[str, ...] = ()
-
-    @property
-    def in_scope(self) -> tuple[str, ...]:
-        """All fields about texts that are or may be requested: everything except ``non_goals``."""
-        return *self.intent, *self.domain, *self.exemplars_of_good, *self.failure_modes, *self.edge_cases
-
-
-@dataclass(frozen=True, slots=True)
-class Length:
-    """A named length with its range, in words."""
-
-    name: str
-    min_words: int
-    max_words: int
-
-    @property
-    def words(self) -> str:
-        """The range in words: “7 to 13 words”, which is also the name of a length derived from seeds."""
-        return f"{self.min_words} to {self.max_words} words"
-
-
-@dataclass(frozen=True, slots=True)
-class OwnScenarios:
-    """The author's scenarios. A field that is None or empty is chosen by the words of the model."""
-
-    pack: str | None = None
-    subjects: tuple[str, ...] = ()
-    audiences: tuple[str, ...] = ()
-    forms: tuple[str, ...] = ()
-    lengths: tuple[Length, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +110,6 @@ class OwnSuite:
     def restrict(self, expectations: Sequence[Mapping[str, Any]]) -> "OwnSuite":
         """Return the suite with only the given expectations."""
         return replace(self, content=json.dumps({"name": self.name, "expectations": expectations}))
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """An author's question that the chat judge answers about each text with yes or no."""
-
-    ask: str
-    expects_yes: bool
 
 
 @dataclass(frozen=True, slots=True)

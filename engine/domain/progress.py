@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.domain.model import Pole
+from engine.domain.definition import Pole
 
 
 @dataclass(frozen=True, slots=True)

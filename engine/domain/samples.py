@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from engine.domain.model import Effort, Pole, Seed, SynthType, digest_text
+from engine.domain.definition import Pole
+from engine.domain.model import Effort, Seed, SynthType, digest_text
 from engine.domain.votes import Vote
 
 Reason = Literal[

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from engine.domain.definition import Pole
 from engine.domain.finding import Finding, Severity, write_findings
-from engine.domain.model import Pole
 
 # The gate's built-in suites, expectations/*.json.
 GATE_SUITES = ("run", "whole", "held_out")

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.domain.model import POLES, Pole
+from engine.domain.definition import Pole
+from engine.domain.model import POLES
 
 VoteAnswer = Literal["positive", "negative", "neither", "invalid"]
 Outcome = Literal["positive", "negative", "neither"]

@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 from engine.asking.cells import PLAIN_MAX_TOKENS, PROPOSED, make_request, make_subjects_request
 from engine.asking.plan import Cell, Plan, count_scenarios, plan_round
 from engine.asking.scenarios import list_proposable
-from engine.domain.model import POLES, Pole, Trait
+from engine.domain.definition import Pole, Trait
+from engine.domain.model import POLES
 from engine.llm.client.request import Endpoint, Request
 from engine.screening.in_context_judge import list_calibration_examples, make_judge_request
 from engine.screening.sense import list_trial_texts

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.domain.model import Pole
+from engine.domain.definition import Pole
 from engine.domain.progress import (
     NO_CALLS,
     CallAnswered,

@@ -7,7 +7,8 @@ from engine.asking.plan import Plan
 from engine.asking.scenarios import advise_on_fields
 from engine.asking.topic_subjects import MIN_OWN_SHARE
 from engine.axis.reference_axis import MIN_SEEDS_ALONE
-from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Trait
+from engine.domain.definition import Brief, Trait
+from engine.domain.model import MAX_SEEDS_PER_POLE, POLES
 from engine.llm.client.request import Endpoint
 from engine.llm.embedded.embedded_models import is_embedded
 from engine.text.formatting import count_noun, join_words

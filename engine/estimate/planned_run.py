@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from engine.asking.plan import Plan, count_scenarios
 from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import list_proposable
-from engine.domain.model import POLES, Effort, Length, Pole, Skipped, SynthType
+from engine.domain.definition import Length, Pole
+from engine.domain.model import POLES, Effort, Skipped, SynthType
 from engine.errors import UnpricedError
 from engine.estimate.call_kinds import CallKind, list_calls
 from engine.estimate.estimate import Estimate, estimate_calls

@@ -13,7 +13,8 @@ import numpy as np
 
 from engine.axis.breaks import Breaks, Grade, measure_breaks
 from engine.axis.separation import Flags, Numbers, rank_auc, score_others
-from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Pole, Seed, digest_text
+from engine.domain.definition import Pole
+from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Seed, digest_text
 from engine.text.embedding import Vectors
 from engine.text.words import drop_unseen, normalise
 

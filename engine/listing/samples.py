@@ -25,7 +25,8 @@ import pyarrow.compute as pc
 from engine.definitions.loader import list_sample_files, locate_model
 from engine.definitions.outline import Outline, list_sources
 from engine.definitions.sources.entries import Source, Version, read_version, walk_source
-from engine.domain.model import POLES, Pole, Seed
+from engine.domain.definition import Pole
+from engine.domain.model import POLES, Seed
 from engine.domain.samples import make_own_row
 from engine.store.changes import number_rows
 from engine.store.index.rows import open_rows, passing_over_detached

@@ -11,7 +11,8 @@ from statistics import median
 from jinja2 import Environment
 from markupsafe import Markup
 
-from engine.domain.model import POLES, Model, Pole
+from engine.domain.definition import Pole
+from engine.domain.model import POLES, Model
 from engine.domain.samples import Reason, Row, RunStamp
 from engine.domain.verdict import Verdict
 from engine.domain.votes import VoteCounts

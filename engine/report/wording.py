@@ -7,8 +7,9 @@ from engine.choosing.choice import Choice
 from engine.choosing.diversity import MIN_TEXTS as MIN_DIVERSITY_TEXTS
 from engine.choosing.probe import MIN_TEXTS as MIN_PROBE_TEXTS
 from engine.choosing.rounds import REPLY_REASONS, Rounds
+from engine.domain.definition import Pole
 from engine.domain.finding import Finding
-from engine.domain.model import POLES, Pole
+from engine.domain.model import POLES
 from engine.domain.samples import Reason, Row, count_reasons
 from engine.domain.verdict import Verdict
 from engine.domain.votes import VoteCounts, count_votes

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from engine.choosing.diversity import measure_texts
-from engine.domain.model import Model, Pole
+from engine.domain.definition import Pole
+from engine.domain.model import Model
 from engine.domain.samples import Row
 from engine.domain.verdict import PoleDiversity
 from engine.errors import InputError

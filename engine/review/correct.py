@@ -8,7 +8,8 @@ from typing import Any
 from engine.asking.plan import Plan
 from engine.asking.scenarios import ScenarioPool
 from engine.definitions.effort import Level
-from engine.domain.model import Length, Model, Pole
+from engine.domain.definition import Length, Pole
+from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Row, Scenario
 from engine.errors import InputError
 from engine.rules.rules import RULES_BY_CODE

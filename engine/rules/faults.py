@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from engine.domain.definition import Length, Trait
 from engine.domain.language_tag import find_code
-from engine.domain.model import Length, Trait
 from engine.domain.samples import Exemplar
 from engine.rules.label_leaks import Run, find_label, find_own_words
 from engine.rules.patterns import find_pattern

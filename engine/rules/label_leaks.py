@@ -5,9 +5,10 @@ from functools import lru_cache
 
 import regex
 
-from engine.domain.model import DEFINED_BY_WORDS, POLES, Model, Trait
+from engine.domain.definition import Trait
+from engine.domain.model import DEFINED_BY_WORDS, POLES, Model
 from engine.rules.patterns import MOST_SEEDS, load_particles
-from engine.text.words import SPACELESS, fold, fold_name, is_blank, list_content_words, normalise
+from engine.text.words import SPACELESS, fold, fold_name, list_content_words, normalise
 
 Run = tuple[str, ...]
 
@@ -87,7 +88,7 @@ def find_label(text: str, trait: Trait) -> str | None:
     bare = _TAG.sub(lambda tag: "" if tag[1] in _INLINE_TAGS else "\n", shown)
     for label, is_own in [*((trait.label(pole), True) for pole in POLES), *((pole, False) for pole in POLES)]:
         levelled = _level_stars(label)
-        if is_blank(label) or regex.split(r"(?<=\w)\W", fold_name(levelled))[0] not in shown:
+        if regex.split(r"(?<=\w)\W", fold_name(levelled))[0] not in shown:
             continue
         starts, ends = _compile_places(levelled, trait.name, is_own)
         for form in {shown: None, bare: None}:

@@ -19,8 +19,9 @@ from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_own_suites
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
+from engine.domain.definition import Pole
 from engine.domain.language_tag import name_tag
-from engine.domain.model import Effort, Model, Pole, Pool, SynthType
+from engine.domain.model import Effort, Model, Pool, SynthType
 from engine.domain.run_request import RunRequest
 from engine.errors import InputError, ModelNotFoundError
 from engine.llm.batches.account import find_account

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from engine.definitions.effort import Level
-from engine.domain.model import Attached, Model, Pole, SynthType
+from engine.domain.definition import Pole
+from engine.domain.model import Attached, Model, SynthType
 from engine.errors import InputError
 from engine.run.job import Job
 

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Mapping
 
 import regex
 
-from engine.domain.model import POLES, Model, Pole
+from engine.domain.definition import Pole
+from engine.domain.model import POLES, Model
 from engine.domain.samples import Exemplar
 from engine.rules.patterns import MOST_SEEDS
 from engine.text.words import fold, list_function_words, normalise, split_words, word_runs

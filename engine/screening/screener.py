@@ -15,7 +15,8 @@ from engine.asking.held_out import find_overlaps, list_other_pools, restrict_to_
 from engine.asking.plan import Plan
 from engine.asking.prompts import FOLDER as PROMPTS_FOLDER
 from engine.asking.seed_variations import VoiceCheck
-from engine.domain.model import Length, Model
+from engine.domain.definition import Length
+from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
 from engine.rules.faults import MIN_WORDS, Context
 from engine.rules.label_leaks import collect_own_words

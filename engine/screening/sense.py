@@ -13,8 +13,9 @@ from typing import Literal
 from engine.asking.plan import Plan
 from engine.asking.prompts import name_neither, write_vote_prompt
 from engine.definitions.sources.unlabelled import draw_ordinary, list_noise_languages, read_ordinary
+from engine.domain.definition import Pole, Question, Trait
 from engine.domain.language_tag import find_code
-from engine.domain.model import OTHER_POLE, Model, Pole, Question, Trait
+from engine.domain.model import OTHER_POLE, Model
 from engine.domain.votes import Vote
 from engine.text.words import split_words
 
@@ -122,7 +123,7 @@ def find_objection(
         return "no_sense", "the judge's votes say that no person would have written and meant it"
     for number, question in enumerate(questions):
         answers = [vote.answers[number][1] for vote in votes if vote.answers]
-        approvals = [None if answer is None else answer == question.expects_yes for answer in answers]
+        approvals = [None if answer is None else answer == YES_NO[question.expect] for answer in answers]
         if all(answer is None for answer in approvals):
             return "own_question", f"{question.ask} {UNANSWERED}"
         if _weigh(approvals) < 0:

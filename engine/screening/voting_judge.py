@@ -17,7 +17,8 @@ import regex
 from engine.asking.plan import MIN_HOPELESS, Plan
 from engine.asking.prompts import make_vote_schema, name_neither, write_vote_prompt, write_words_only
 from engine.asking.reply_json import UnreadableError, drop_thoughts, find_objects
-from engine.domain.model import POLES, Model, Pole
+from engine.domain.definition import Pole
+from engine.domain.model import POLES, Model
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import Vote, VoteAnswer, decide

@@ -12,13 +12,9 @@ from functools import cache, lru_cache
 import regex
 from icu4py.breakers import WordBreaker
 
+from engine.domain.characters import UNSEEN
 from engine.domain.language_tag import find_code
 
-# Invisible characters: zero-width characters, soft hyphens, marks of direction, variation selectors (Unicode 5.21,
-# Default_Ignorable_Code_Point), interlinear marks, the blank of Braille, and the Arabic tatweel, which only stretches a
-# word.
-UNSEEN = regex.compile(r"[\p{Default_Ignorable_Code_Point}\ufff9-\ufffb\u2800\u0640]+")
-_SEEN = regex.compile(r"[^\p{C}\p{Z}\s]")
 # PaLM counts a common run of 8 words as contamination (Chowdhery et al. 2022, section 8).
 COMMON_RUN = 8
 # From this Jaccard index, two texts are too near for one to be in training and one in evaluation. At .7, a copy of an
@@ -81,11 +77,6 @@ def fold_look(name: str) -> str:
     """Fold a name also without accents, spaces and punctuation, and with one form for letters that look alike."""
     form = _SLIGHT.sub("", unicodedata.normalize("NFD", fold(name))).translate(_LOOK_ALIKES)
     return form or fold_name(name)
-
-
-def is_blank(text: str) -> bool:
-    """Return whether a text has no visible characters."""
-    return not _SEEN.search(UNSEEN.sub("", text))
 
 
 def split_words(text: str) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.definitions.labelled_file import LabelledFile, read_labelled
 from engine.definitions.loader import load_outline
-from engine.domain.model import Trait
+from engine.domain.definition import Trait
 from engine.errors import InputError
 from engine.settings import Settings
 from flows.cli.options import STDIN

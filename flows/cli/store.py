@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.domain.model import INVALID_CHARACTER, check_handle
+from engine.domain.characters import INVALID_CHARACTER
+from engine.domain.model import check_handle
 from engine.errors import InputError, ModelBusyError, StoreError
 from engine.settings import read_settings
 from engine.text.formatting import count_noun

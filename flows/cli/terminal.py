@@ -17,7 +17,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from engine.domain.model import POLES, Pole, Trait
+from engine.domain.definition import Pole, Trait
+from engine.domain.model import POLES
 from engine.domain.progress import (
     LISTENER,
     EstimateReady,

@@ -10,7 +10,8 @@ from rich.text import Text
 from engine.axis.separation import score_others
 from engine.choosing.probe import CHANCE_AUC
 from engine.definitions.labelled_file import LabelledFile
-from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Pole, Seed, Trait
+from engine.domain.definition import Pole, Trait
+from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Seed
 from engine.errors import InputError
 from engine.evaluation.real_texts import LEFT_OUT, Reach, choose_real_texts, list_wrong_side, measure_reach
 from engine.text.formatting import count_noun

@@ -10,8 +10,9 @@ from rich.text import Text
 from engine.axis.breaks import MIN_TEXTS
 from engine.axis.separation import name_group
 from engine.definitions.loader import load_model
+from engine.domain.definition import Trait
 from engine.domain.language_tag import name_tag
-from engine.domain.model import MAX_SEEDS_PER_POLE, Attached, Model, Seed, Trait
+from engine.domain.model import MAX_SEEDS_PER_POLE, Attached, Model, Seed
 from engine.errors import InputError
 from engine.evaluation.real_texts import MAX_CHARACTERS, Placement, draw_at_poles, place_texts
 from engine.settings import Settings

@@ -19,19 +19,9 @@ from fakes.workspace import ROOT
 from typer.main import get_group
 
 from engine.definitions.effort import load_level
-from engine.definitions.schema import (
-    BriefEntry,
-    LengthEntry,
-    LinesEntry,
-    ModelEntry,
-    NoiseEntry,
-    QuestionEntry,
-    ScenariosEntry,
-    TextEntry,
-    TraitEntry,
-)
+from engine.definitions.schema import OBJECTS, list_fields
 from engine.definitions.sources.labelled_lines import QUALITY_WORDS
-from engine.domain.model import TRAIT_TYPES, Pole
+from engine.domain.definition import TRAIT_TYPES, Pole
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.export.formats import export_samples
 from engine.settings import Settings
@@ -176,18 +166,7 @@ def test_statuses_and_codes_of_the_document_are_those_of_the_door() -> None:
 def test_models_of_the_pages_load_and_have_every_field_and_every_type_of_trait() -> None:
     [definition], [line] = (find_blocks("start/author-a-model.md", language) for language in ("yaml", "json"))
     model = load_definition("u22a8.readme", definition, line.encode())
-    entries = (
-        ModelEntry,
-        TraitEntry,
-        LinesEntry,
-        TextEntry,
-        NoiseEntry,
-        BriefEntry,
-        ScenariosEntry,
-        LengthEntry,
-        QuestionEntry,
-    )
-    fields = {name for entry in entries for name in entry.model_fields}
+    fields = {name for kind in OBJECTS.values() for name in list_fields(kind)}
     others = [load_definition("u22a8.page", text, b"") for text in find_blocks("start/traits.md", "yaml")]
 
     assert ["relevance"] == [trait.key for trait in model.traits]

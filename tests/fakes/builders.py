@@ -13,7 +13,8 @@ from engine.axis.reference_axis import fit_reference_axes
 from engine.choosing.choice import Choice
 from engine.choosing.rounds import Rounds
 from engine.definitions.effort import Level
-from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait
+from engine.domain.definition import Brief, Length, Pole, Trait
+from engine.domain.model import POLES, Model, Seed
 from engine.domain.samples import Exemplar, Reason, RunStamp, Scenario
 from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fakes.builders import make_exemplar, make_level, make_stamp
 
-from engine.domain.model import POLES, Pole, Pool
+from engine.domain.definition import Pole
+from engine.domain.model import POLES, Pool
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.store.layout import MANIFEST, REPORT, SAMPLES
 from engine.store.sample_set import ATTACHED_NS, GROUP_ROWS, SampleSet, Status, seal

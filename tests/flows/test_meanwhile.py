@@ -13,7 +13,8 @@ from fakes.stored import slip_in, wait_for_waiting
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, TRAITS, Workspace, make_workspace, read_kept, read_manifest
 
-from engine.domain.model import POLES, Pole, Pool, Seed
+from engine.domain.definition import Pole
+from engine.domain.model import POLES, Pool, Seed
 from engine.domain.verdict import RunResult
 from engine.errors import ModelBusyError
 from engine.store.added_samples import add_samples

@@ -14,8 +14,9 @@ from engine.definitions.mistakes import Findings, format_value
 from engine.definitions.sources import unlabelled
 from engine.definitions.sources.labelled_lines import CONTENT, Line, list_qualities, parse_quality, walk_labelled
 from engine.definitions.yaml_document import Path
+from engine.domain.definition import Trait
 from engine.domain.language_tag import find_code, name_tag
-from engine.domain.model import Seed, Skipped, Trait
+from engine.domain.model import Seed, Skipped
 from engine.errors import DefinitionError, Problem, StoreError
 from engine.system.filesystem import OutsideFolderError, locate_inside, open_folder
 

@@ -13,7 +13,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
-from engine.domain.model import INVALID, INVALID_CHARACTER, VALID, Seed, Trait
+from engine.domain.characters import INVALID, INVALID_CHARACTER, VALID
+from engine.domain.definition import Trait
+from engine.domain.model import Seed
 from engine.errors import DefinitionError, Problem
 from engine.text.formatting import unquote_formulas
 from engine.text.words import fold_name

@@ -20,13 +20,12 @@ from pyarrow import fs
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
 from engine.definitions.sources.entries import BUFFER_BYTES, Source, Version, locating
 from engine.definitions.sources.labelled_lines import opening_text, walk_objects, walk_rows
-from engine.domain.model import INVALID_CHARACTER, VALID
+from engine.domain.characters import INVALID_CHARACTER, VALID, is_blank
 from engine.domain.unlabelled_texts import MAX_DRAWN, MAX_READ, OwnTexts, TextsFile
 from engine.errors import DefinitionError, Problem
 from engine.system.filesystem import list_below
 from engine.system.parquet import open_parquet
 from engine.text.near_duplicates import hash_form
-from engine.text.words import is_blank
 
 ALLOWED_FILES = "a .csv, .jsonl, .ndjson, .parquet or .txt file, or a folder of .txt files"
 ALLOWED_TEXT = "a UTF-8 text file"

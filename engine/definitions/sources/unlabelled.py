@@ -13,7 +13,8 @@ import regex
 from engine.definitions.mistakes import validate_document
 from engine.definitions.sources.labelled_lines import Line, opening_text
 from engine.definitions.yaml_document import parse_yaml
-from engine.domain.model import Seed, Trait
+from engine.domain.definition import Trait
+from engine.domain.model import Seed
 from engine.settings import SHIPPED_ROOT
 
 NOISE_PATH = "data/noise"

@@ -10,7 +10,8 @@ import numpy as np
 from bench.teaches.real_texts import RealTexts
 
 from engine.axis.separation import fit_axis, rank_auc
-from engine.domain.model import POLES, Pole
+from engine.domain.definition import Pole
+from engine.domain.model import POLES
 from engine.system.worker_process import Executor
 from engine.text.embedding import Embedder, Vectors, normalise_rows
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.domain.model import POLES, Pole
+from engine.domain.definition import Pole
+from engine.domain.model import POLES
 
 Texts = Mapping[Pole, list[str]]
 TESTED = 250

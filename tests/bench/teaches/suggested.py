@@ -17,7 +17,8 @@ from bench.teaches.real_texts import READERS
 
 from engine.authoring.suggestions import suggest_texts
 from engine.definitions.loader import load_model
-from engine.domain.model import POLES, Model, Pole, Seed
+from engine.domain.definition import Pole
+from engine.domain.model import POLES, Model, Seed
 from engine.domain.unlabelled_texts import OwnTexts
 from engine.text.embedding import SentenceEncoder
 from engine.text.near_duplicates import hash_form

@@ -23,7 +23,8 @@ from engine.asking.cells import (
 from engine.asking.plan import CellHints, Plan
 from engine.asking.prompts import make_proposal_schema, make_text_schema, write_words_only
 from engine.asking.scenarios import NO_PROPOSAL, Proposal
-from engine.domain.model import OwnScenarios, Seed
+from engine.domain.definition import OwnScenarios
+from engine.domain.model import Seed
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import CredentialsError, ProviderError, ProviderUnavailableError, RequestRefusedError
 from engine.llm.client.request import REFUSED, Endpoint, Prompt, Reply, Request

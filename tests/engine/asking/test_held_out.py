@@ -26,7 +26,8 @@ from engine.asking.held_out import (
 from engine.asking.plan import Plan, make_plan
 from engine.asking.scenarios import choose_scenario_pool
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.domain.model import SYNTH_TYPES, Attached, Model, OwnScenarios, SynthType
+from engine.domain.definition import OwnScenarios
+from engine.domain.model import SYNTH_TYPES, Attached, Model, SynthType
 from engine.domain.samples import Reason, Row, make_id, make_row
 from engine.domain.unlabelled_texts import OwnTexts
 from engine.screening.screener import Screener

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from engine.asking.fields import Field
 from engine.asking.plan import Cell, Plan, make_plan, nest_poles, plan_round
 from engine.asking.scenarios import TopicSubjects
-from engine.domain.model import POLES, Attached, Brief, Length, OwnScenarios, Pole
+from engine.domain.definition import Brief, Length, OwnScenarios, Pole
+from engine.domain.model import POLES, Attached
 from engine.domain.unlabelled_texts import OwnTexts, TextsFile
 
 MODES = ("Verbs turned into nouns.", "Two dates for one thing.", "Blame.", "Advice without an object.", "Hedges.")

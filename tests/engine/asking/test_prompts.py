@@ -25,7 +25,8 @@ from engine.asking.prompts import (
     write_judge_prompt,
     write_plain_prompt,
 )
-from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait
+from engine.domain.definition import Brief, Length, Pole, Trait
+from engine.domain.model import POLES, Model, Seed
 from engine.domain.unlabelled_texts import OwnTexts
 from engine.llm.client.request import Prompt
 

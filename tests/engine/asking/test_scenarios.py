@@ -14,7 +14,8 @@ from engine.asking.fields import Field
 from engine.asking.scenarios import Proposal, ScenarioPool, choose_scenario_pool, count_shares, draw_scenarios
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.domain.model import Brief, Length, OwnScenarios, Seed
+from engine.domain.definition import Brief, Length, OwnScenarios
+from engine.domain.model import Seed
 from engine.domain.samples import Scenario
 from engine.settings import PROJECT_ROOT
 

@@ -23,7 +23,8 @@ from engine.asking.seed_variations import (
     make_seed_key,
 )
 from engine.choosing.choice import choose_exemplars
-from engine.domain.model import POLES, Attached, Model, Pole, Seed
+from engine.domain.definition import Pole
+from engine.domain.model import POLES, Attached, Model, Seed
 from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
 from engine.screening.screener import Screener

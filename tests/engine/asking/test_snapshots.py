@@ -25,7 +25,8 @@ from engine.asking.prompts import (
     write_vote_prompt,
     write_words_only,
 )
-from engine.domain.model import POLES, Brief, Pole, TraitType
+from engine.domain.definition import Brief, Pole, TraitType
+from engine.domain.model import POLES
 from engine.llm.client.request import Prompt
 from engine.text.language import Language
 

@@ -7,7 +7,8 @@ from fakes.builders import make_model
 from engine.asking.scenarios import TEXTS, choose_scenario_pool, list_proposable
 from engine.asking.text_subjects import find_text_subjects, list_noun_phrases
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.domain.model import Model, OwnScenarios
+from engine.domain.definition import OwnScenarios
+from engine.domain.model import Model
 from engine.domain.unlabelled_texts import OwnTexts
 
 PACKS = load_packs(SCENARIOS_FOLDER)

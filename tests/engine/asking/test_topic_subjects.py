@@ -11,7 +11,8 @@ from engine.asking.scenarios import TopicSubjects, choose_scenario_pool
 from engine.asking.topic_subjects import find_threshold, split_by_topic
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.domain.model import Model, OwnScenarios, Seed
+from engine.domain.definition import OwnScenarios
+from engine.domain.model import Model, Seed
 from engine.settings import PROJECT_ROOT
 
 PACKS = load_packs(SCENARIOS_FOLDER)

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.authoring.answers import PoleAnswer, clean_answer, make_key, read_pole, read_trait
-from engine.definitions.schema import TraitEntry
+from engine.domain.definition import Trait
 
 
 def test_key_has_of_a_name_what_a_key_may_have() -> None:
@@ -17,7 +17,7 @@ def test_key_has_of_a_name_what_a_key_may_have() -> None:
 
     assert keys == {name: make_key(name) for name in keys}
     for key in keys.values():
-        assert key == TraitEntry.model_validate({"type": "spectrum", "key": key}).key
+        assert key == Trait("spectrum", key).key
 
 
 def test_pole_is_a_label_with_what_stands_behind_the_colon() -> None:

@@ -10,13 +10,12 @@ from fakes.definitions import load_definition
 from engine.authoring.answers import EXAMPLE, Answers, PoleAnswer
 from engine.authoring.new_model import COMMITTED_SCHEMA, SCHEMA_FILE, locate_schema, render_definition, write_new_model
 from engine.definitions.loader import load_model
-from engine.definitions.schema import DescribedEntry, SkippedEntry, format_schema
-from engine.domain.model import TRAIT_TYPES
+from engine.definitions.schema import OBJECTS, format_schema, list_fields
+from engine.domain.definition import TRAIT_TYPES
 from engine.errors import HandleError, StoreError
 from engine.settings import PROJECT_ROOT
 
 HANDLE = "acme.reviews"
-ENTRIES = set(DescribedEntry.__subclasses__()) - {SkippedEntry}
 SPOKEN = [
     Answers(
         "Replies: to 'customers', and \"others\" # all of them",
@@ -52,8 +51,8 @@ def test_every_field_has_its_description_before_it() -> None:
     text = render_definition(HANDLE, EXAMPLE, "model.schema.json")
     words = " ".join(re.sub(r"^[ #]+", "", line) for line in text.splitlines())
 
-    for entry in ENTRIES:
-        for name, field in entry.model_fields.items():
+    for kind in OBJECTS.values():
+        for name, field in list_fields(kind).items():
             assert re.search(rf"^[ #-]*\b{name}:|[{{ ]{name}: ", text, re.MULTILINE), name
             # What a field means is said once, of the first kind of source that has it.
             assert " ".join((field.description or "").split()) in words, name

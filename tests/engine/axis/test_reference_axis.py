@@ -9,7 +9,8 @@ from fakes.builders import make_model, make_seeds, make_trait
 from fakes.word_vectors import WordVectors
 
 from engine.axis.reference_axis import MIN_AUC, fit_reference_axes, fit_reference_axis
-from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Seed, Trait
+from engine.domain.definition import Trait
+from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Seed
 from engine.text.embedding import SentenceEncoder
 
 Paraphrases = tuple[tuple[str, ...], tuple[str, ...]]

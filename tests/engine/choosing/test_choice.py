@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from engine.asking.plan import Plan
 from engine.choosing.choice import MIN_MARGIN, Choice, ChoiceContext, choose_exemplars, keep_earlier_choice
-from engine.domain.model import POLES, Pole
+from engine.domain.definition import Pole
+from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Reason, count_reasons
 
 CLARITY: dict[Pole, tuple[str, Pole]] = {pole: ("clarity", pole) for pole in POLES}

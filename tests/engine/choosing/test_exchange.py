@@ -5,7 +5,7 @@ from fakes.builders import make_exemplar, make_level, make_model, make_test_plan
 
 from engine.choosing.choice import ChoiceContext, choose_exemplars
 from engine.choosing.exchange import MAX_LOSS, Pair, exchange_pairs
-from engine.domain.model import TraitType
+from engine.domain.definition import TraitType
 from engine.text.words import split_words
 
 NOUNS = (

@@ -32,7 +32,8 @@ from engine.choosing.findings import (
 from engine.choosing.probe import Probe
 from engine.choosing.recheck import Recheck, choose_rechecked, decide, make_hints
 from engine.choosing.shortcuts import Kind, Shortcut
-from engine.domain.model import POLES, Pole, Seed
+from engine.domain.definition import Pole
+from engine.domain.model import POLES, Seed
 from engine.domain.samples import Exemplar, make_id
 
 WORDS = "page server cache key order user file link mail form table index report ticket folder".split()

@@ -21,7 +21,8 @@ from engine.choosing.findings import LOOK_AT_SEEDS, MORE_SEEDS, list_missing, li
 from engine.choosing.probe import Probe
 from engine.choosing.recheck import Recheck
 from engine.choosing.rounds import REPLY_REASONS, Rounds
-from engine.domain.model import POLES, Attached, Seed, TraitType
+from engine.domain.definition import TraitType
+from engine.domain.model import POLES, Attached, Seed
 from engine.domain.samples import Exemplar, Reason, count_reasons
 
 OTHER = [Attached("clarity", f"text {number}", 1.0, "a shed") for number in range(3)]

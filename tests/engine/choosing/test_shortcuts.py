@@ -8,7 +8,8 @@ from fakes.builders import make_exemplar
 from fakes.word_vectors import WordVectors
 
 from engine.choosing.shortcuts import Shortcut, find_shortcuts, match_lengths, measure_chance
-from engine.domain.model import POLES, Pole, TraitType
+from engine.domain.definition import Pole, TraitType
+from engine.domain.model import POLES
 from engine.domain.samples import Exemplar
 
 WORDS = "page server cache key order user file link mail form table index report ticket folder".split()

@@ -10,7 +10,7 @@ from fakes.builders import make_trait
 from engine.definitions.labelled_file import MOST_MISTAKES, read_labelled
 from engine.definitions.outline import Outline
 from engine.definitions.sources.entries import Source
-from engine.domain.model import Trait
+from engine.domain.definition import Trait
 from engine.errors import DefinitionError, InputError
 
 CLARITY, SAFETY = make_trait(), make_trait("safety", positive_label="Safe", negative_label="Risky")

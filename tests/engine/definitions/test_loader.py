@@ -10,7 +10,9 @@ from fakes.definitions import load_definition
 
 from engine.definitions.loader import has_model, list_handles, load_model, load_outline
 from engine.definitions.outline import Outline
-from engine.domain.model import VALID, Brief, Length, Model, OwnScenarios, Seed, Skipped, Trait
+from engine.domain.characters import VALID
+from engine.domain.definition import Brief, Length, OwnScenarios, Trait
+from engine.domain.model import Model, Seed, Skipped
 from engine.errors import DefinitionError, HandleError, NoTraitsError, Problem, StoreError, UnknownModelError
 
 HANDLE = "u22a8.test"
@@ -81,8 +83,8 @@ def write_folder(root: Path, handle: str, text: str = ONE_TRAIT) -> Path:
 def test_every_field_is_read() -> None:
     asked = "Whether the reply treats the customer as a person."
     phrases = ("Kind words.",), ("Curt words.", "No words.")
-    warmth = Trait("warmth", "Warmth of tone", "spectrum", asked, "Warm", "Cold", "max", *phrases)
-    refund = Trait("refund", "Refund", "topic", "", "About refund", "Not about refund", aggregation="none")
+    warmth = Trait("spectrum", "warmth", "Warmth of tone", asked, "Warm", "Cold", "extrinsic", "max", *phrases)
+    refund = Trait("topic", "refund", "Refund", "", "About refund", "Not about refund", aggregation="none")
     brief = Brief(
         intent=("Keep the kind replies.",),
         domain=("Shops.", "Repairs."),
@@ -107,7 +109,7 @@ def test_every_field_is_read() -> None:
         additional_terms=("For support only.",),
         upstream_sources=("Written for this model.",),
     )
-    clarity = Trait("clarity", "Clarity", "spectrum", "", "Clarity", "Not clarity", aggregation="mean")
+    clarity = Trait("spectrum", "clarity", "Clarity", "", "Clarity", "Not clarity", aggregation="mean")
 
     assert expected == parse(EVERYTHING)
     assert Model(handle=HANDLE, traits=(clarity,)) == parse(ONE_TRAIT)

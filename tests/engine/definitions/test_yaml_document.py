@@ -3,7 +3,7 @@
 import pytest
 
 from engine.definitions.yaml_document import MAX_BYTES, parse_yaml
-from engine.domain.model import INVALID, VALID
+from engine.domain.characters import INVALID, VALID
 from engine.errors import DefinitionError, Problem
 
 NO_ANCHORS = "YAML with spaces, no anchors"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from engine.domain.model import POLES, Pole
+from engine.domain.definition import Pole
+from engine.domain.model import POLES
 from engine.domain.votes import Outcome, Vote, VoteAnswer, VoteCounts, count_votes, decide
 
 SAID: dict[str, VoteAnswer] = {"p": "positive", "n": "negative", "0": "neither", "x": "invalid"}

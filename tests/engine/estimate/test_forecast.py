@@ -1,6 +1,6 @@
 """The forecast of a run: what its events add up to, and how long all that is to come takes."""
 
-from engine.domain.model import Pole
+from engine.domain.definition import Pole
 from engine.domain.progress import (
     CallBegun,
     CallEnded,

@@ -10,7 +10,8 @@ from fakes.client import CHAT, PLAIN
 
 from engine.asking.plan import Plan
 from engine.axis.reference_axis import ReferenceAxis
-from engine.domain.model import Brief, Model, OwnScenarios, Seed, Skipped
+from engine.domain.definition import Brief, OwnScenarios
+from engine.domain.model import Model, Seed, Skipped
 from engine.estimate.notes import list_notes
 from engine.llm.client.request import Endpoint
 

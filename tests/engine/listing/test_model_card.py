@@ -7,7 +7,8 @@ from fakes.builders import make_trait
 from markdown_it import MarkdownIt
 
 from engine.definitions.outline import Outline
-from engine.domain.model import Brief, Skipped
+from engine.domain.definition import Brief
+from engine.domain.model import Skipped
 from engine.listing.samples import SampleCount, render_model_card
 from engine.report.run_page import escape
 from engine.text.formatting import as_cell, as_line

@@ -16,8 +16,9 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from engine.axis.breaks import Breaks, find_breaks
 from engine.choosing.probe import Probe
+from engine.domain.definition import Pole
 from engine.domain.finding import Finding
-from engine.domain.model import POLES, Pole
+from engine.domain.model import POLES
 from engine.domain.samples import Row, Scenario
 from engine.domain.samples import make_row as sample_row
 from engine.domain.verdict import ExpectationResult, Verdict

@@ -3,7 +3,8 @@
 import pytest
 from fakes.builders import make_model, make_trait
 
-from engine.domain.model import Brief, Seed, Trait, TraitType
+from engine.domain.definition import Brief, Trait, TraitType
+from engine.domain.model import Seed
 from engine.rules.label_leaks import collect_own_words, find_label, find_own_words
 
 RUDE = make_trait("manner", positive_label="Polite", negative_label="Rude")
@@ -74,7 +75,6 @@ def test_label_is_found_in_any_script_and_of_signs(label: str, text: str) -> Non
         ("+", "+ a dark mode\n+ a quicker start"),
         ("失礼", "失礼しました。明日また電話します。"),
         ("Real", "Reality: nobody came."),
-        ("", ": the key is changed once a month"),
         ("[b]*", "b: the key is changed once a month."),
     ],
 )

@@ -3,7 +3,8 @@
 import pytest
 from fakes.builders import make_model, make_trait
 
-from engine.domain.model import Brief, Model, Seed
+from engine.domain.definition import Brief
+from engine.domain.model import Model, Seed
 from engine.domain.samples import Reason
 from engine.rules.patterns import find_pattern, list_waived_patterns
 

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 from fakes.builders import make_model, make_trait
 
-from engine.domain.model import Length
+from engine.domain.definition import Length
 from engine.domain.samples import Reason
 from engine.rules.faults import Context
 from engine.rules.label_leaks import collect_own_words

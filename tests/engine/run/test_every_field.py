@@ -13,9 +13,8 @@ from engine.asking.cells import make_chat_request, make_plain_request, make_subj
 from engine.asking.plan import Plan, plan_round
 from engine.asking.prompts import write_vote_prompt
 from engine.definitions.loader import load_model
-from engine.definitions.mistakes import Entry
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.definitions.schema import ModelEntry
+from engine.definitions.schema import ModelEntry, list_fields
 from engine.domain.votes import Vote
 from engine.report.dataset_card import render_card
 from engine.run.job import Job, plan_job
@@ -134,21 +133,21 @@ FAULTY = (
 )
 
 
-def list_fields(kind: type[Entry], prefix: str = "") -> Iterator[str]:
+def walk_fields(kind: type, prefix: str = "") -> Iterator[str]:
     """Return the dotted names of all fields that hold no objects."""
-    for name, field in kind.model_fields.items():
-        nested = list(list_entries(field.annotation))
+    for name, field in list_fields(kind).items():
+        nested = list(list_objects(field.annotation))
         for entry in nested:
-            yield from list_fields(entry, f"{prefix}{name}.")
+            yield from walk_fields(entry, f"{prefix}{name}.")
         if not nested or name == "mapping":
             yield f"{prefix}{name}"
 
 
-def list_entries(annotation: object) -> Iterator[type[Entry]]:
-    if isinstance(annotation, type) and issubclass(annotation, Entry):
+def list_objects(annotation: object) -> Iterator[type]:
+    if isinstance(annotation, type) and hasattr(annotation, "__pydantic_fields__"):
         yield annotation
     for argument in get_args(annotation):
-        yield from list_entries(argument)
+        yield from list_objects(argument)
 
 
 def observe(folder: Path, definition: dict[str, Any]) -> dict[str, object]:
@@ -206,7 +205,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 
 def test_list_of_changes_is_whole() -> None:
     # The platform's term for an author's trait has one value only.
-    assert set(list_fields(ModelEntry)) - {"traits.kind"} == set(CHANGES)
+    assert set(walk_fields(ModelEntry)) - {"traits.kind"} == set(CHANGES)
 
 
 @pytest.mark.parametrize("field", CHANGES)

@@ -10,7 +10,7 @@ from fakes.builders import make_exemplar, make_model, make_stamp, make_test_plan
 from fakes.client import CHAT, FakeClient, HeardProgress, make_fake_gateway
 
 from engine.asking.plan import Plan
-from engine.domain.model import Question, Trait
+from engine.domain.definition import Question, Trait
 from engine.domain.samples import make_row
 from engine.errors import ProviderError, RequestRefusedError
 from engine.llm.client.request import REFUSED, Prompt, Reply, Request
@@ -18,7 +18,7 @@ from engine.screening.sense import write_decision
 from engine.screening.voting_judge import VotingJudge, make_vote_request
 
 JUDGE = replace(CHAT, name="typesafe/jev-latest", identity="typesafe/jev-latest@", decides=True)
-QUESTION = Question("Does it name a competitor?", expects_yes=False)
+QUESTION = Question("Does it name a competitor?", "no")
 PLAN = make_test_plan(replace(make_model(), questions=(QUESTION,)))
 CLEAR = "The battery lies in the second drawer."
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from fakes.builders import make_exemplar, make_model
 
-from engine.domain.model import Pole, Seed
+from engine.domain.definition import Pole
+from engine.domain.model import Seed
 from engine.domain.samples import Exemplar
 from engine.screening.recurring import SeedPhrases
 

@@ -15,7 +15,8 @@ from fakes.builders import (
     make_trait,
 )
 
-from engine.domain.model import Attached, Length, Model, Pole, Seed
+from engine.domain.definition import Length, Pole
+from engine.domain.model import Attached, Model, Seed
 from engine.domain.samples import Exemplar, Reason
 from engine.screening.screener import Screener, reject_same_meanings
 from engine.text.embedding import SentenceEncoder

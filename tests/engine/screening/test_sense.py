@@ -10,7 +10,7 @@ from fakes.builders import make_exemplar, make_model, make_test_plan, make_trait
 from fakes.client import CHAT, FakeClient, HeardProgress, make_fake_gateway
 
 from engine.asking.plan import Plan
-from engine.domain.model import Question
+from engine.domain.definition import Question
 from engine.domain.samples import Exemplar
 from engine.domain.votes import Vote
 from engine.llm.client.request import Reply, Request
@@ -23,7 +23,7 @@ from engine.screening.sense import (
 )
 from engine.screening.voting_judge import VotingJudge, make_vote_request, read_vote
 
-QUESTIONS = (Question("Does it name a competitor?", expects_yes=False), Question("Is it polite?", expects_yes=True))
+QUESTIONS = (Question("Does it name a competitor?", "no"), Question("Is it polite?", "yes"))
 JUDGE = replace(CHAT, name="openai/judge", identity="openai/judge@")
 PLAN = make_test_plan(replace(make_model(), questions=QUESTIONS))
 NONSENSE = "Drawer the lies battery second green in the"

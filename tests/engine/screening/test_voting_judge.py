@@ -16,7 +16,8 @@ from fakes.builders import make_exemplar, make_model, make_stamp, make_test_plan
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress, make_fake_gateway
 
 from engine.asking.prompts import make_vote_schema
-from engine.domain.model import POLES, Model, Pole
+from engine.domain.definition import Pole
+from engine.domain.model import POLES, Model
 from engine.domain.progress import CallEnded, CallsPlanned
 from engine.domain.samples import Exemplar, make_row
 from engine.domain.votes import VoteAnswer

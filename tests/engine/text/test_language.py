@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from fakes.builders import make_model, make_seeds, make_trait
 
-from engine.domain.model import Brief, Model, Seed
+from engine.domain.definition import Brief
+from engine.domain.model import Model, Seed
 from engine.domain.unlabelled_texts import OwnTexts
 from engine.text.language import Language, decide_language, detect_language, find_other_language
 

@@ -2,12 +2,12 @@
 
 import pytest
 
+from engine.domain.characters import is_blank
 from engine.text.words import (
     count_words,
     ends_sentence,
     fold,
     fold_name,
-    is_blank,
     list_content_words,
     list_function_words,
     normalise,

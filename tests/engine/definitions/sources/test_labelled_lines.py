@@ -16,7 +16,8 @@ from engine.definitions.sources.labelled_lines import (
     read_fields,
     walk_labelled,
 )
-from engine.domain.model import INVALID, VALID, Seed
+from engine.domain.characters import INVALID, VALID
+from engine.domain.model import Seed
 from engine.errors import Problem
 
 CLARITY = make_trait()
