@@ -41,6 +41,8 @@ GUARDED = "--guarded"
 LOOK_SECONDS, ASK_SECONDS, START_SECONDS = 0.1, 2.0, 180.0
 # Per service. With three services a Ctrl-C takes ten seconds at most.
 STOP_SECONDS = 3.0
+# For each request at a stop. On busy cores a server with SQLite answers some of them after more than two seconds.
+LAST_ASK_SECONDS = 15.0
 LOG_TAIL_LINES = 12
 # Each run is a process with 7 CPU-seconds of imports and 400 MB; more of them would stay pending for minutes.
 MAX_RUNS = 8
@@ -220,7 +222,7 @@ def end_stopped_runs(api: str) -> None:
     with (
         suppress(httpx.HTTPError, PrefectException),
         once,
-        get_client({"timeout": ASK_SECONDS}, sync_client=True) as client,
+        get_client({"timeout": LAST_ASK_SECONDS}, sync_client=True) as client,
     ):
         end_gone_runs(client)
 
