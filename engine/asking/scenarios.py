@@ -185,7 +185,7 @@ def _choose_values(
         return getattr(packs.packs[name], part), _name_pack(name)
     if values := getattr(proposed, part):
         return values, "proposed by the synth model"
-    near = f"which is nearest to the model's own words (`scenarios: {name}` takes its subjects too)"
+    near = f"which is nearest to the model's own words ('scenarios: {name}' takes its subjects too)"
     why = "for any model, because no pack is near this one" if name == FALLBACK_PACK else near
     return getattr(packs.packs[name], part), f"from the pack {name!r}, {why}"
 

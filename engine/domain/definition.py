@@ -94,6 +94,7 @@ class Authored:
     @model_validator(mode="before")
     @classmethod
     def _take_fields(cls, value: Any, info: ValidationInfo) -> Any:
+        # The class before it gets its slots, which pydantic has not completed: only dataclasses know its fields.
         known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
         return value if isinstance(value, ArgsKwargs) else take_fields(value, known, info.context)
 
