@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 from engine.choosing.rounds import Rounds
+from engine.domain.finding import Finding
 from engine.domain.model import POLES, Model
 from engine.domain.samples import count_reasons
 from engine.domain.verdict import Verdict
@@ -45,7 +46,7 @@ def write_page(
         f"# {rounds.plan.model.handle}: {headline}\n\n**{sentence}**",
         write_next_steps(rounds, verdict, stored, api_url),
         write_list("Why:", causes),
-        write_list("Warnings:", verdict.warnings),
+        write_list("Warnings:", write_findings(verdict.findings)),
         _write_kept(rounds, verdict),
         write_list(f"## Not kept: {count_others(rounds.choice)}", reasons),
         _write_costs(budget, estimate),
@@ -80,6 +81,15 @@ def write_list(title: str, sentences: Iterable[str]) -> str:
     """Write sentences below a title; empty if there are none."""
     lines = [f"- {escape(sentence)}" for sentence in sentences]
     return "\n".join([title, "", *lines]) if lines else ""
+
+
+def write_findings(findings: Iterable[Finding]) -> list[str]:
+    """Write the findings that are not critical, each in sentences with its command as code."""
+    return [
+        f"{item.sentences} `{item.command}`" if item.command else item.sentences
+        for item in findings
+        if item.severity != "critical"
+    ]
 
 
 def write_reading(path: str) -> tuple[str, str]:

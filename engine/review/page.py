@@ -10,7 +10,7 @@ from engine.domain.finding import read_findings
 from engine.domain.model import POLES
 from engine.domain.samples import Row
 from engine.domain.verdict import RunResult
-from engine.report.run_page import escape, write_list, write_use
+from engine.report.run_page import escape, write_findings, write_list, write_use
 from engine.store.layout import PROPOSED, REVIEW_DATA, SAMPLES, VERDICT
 from engine.store.proposals import read_deadline, read_decisions, read_rows, sum_up
 from engine.store.store import StoredSet, read_document
@@ -76,12 +76,12 @@ def write_ended_page(stored: StoredSet, result: RunResult, api_url: str | None) 
     manifest, verdict = stored.manifest, read_document(stored, VERDICT)
     is_attached, usd = stored.status == "attached", verdict.get("cost", {}).get("usd")
     rejected = [f"{name_reason(reason)}: {count:,}" for reason, count in verdict.get("reasons", {}).items()]
-    use = write_use(stored, manifest["synth_type"] == "enrich", bool(result.warnings), api_url)
+    use = write_use(stored, manifest["synth_type"] == "enrich", bool(write_findings(result.findings)), api_url)
     sections = [
         f"# {stored.handle}: {escape(result.headline)}\n\n**{escape(describe_review(manifest))}**",
         use if is_attached else "",
         write_list("Changed by people:", list_changes(manifest)) if is_attached else "",
-        write_list("Warnings about the set as it was proposed:", result.warnings),
+        write_list("Warnings about the set as it was proposed:", write_findings(result.findings)),
         _write_kept(stored) if is_attached else "",
         write_list("## Not kept by the run", rejected),
         f"## Cost: {'nothing' if usd == 0 else format_cost(usd)}",

@@ -64,6 +64,12 @@ def test_passed_gate_is_told_first_then_the_files_the_counts_and_some_samples() 
     assert "](http" not in page
 
 
+def test_command_of_a_warning_is_code_that_can_be_copied() -> None:
+    warning = Finding("wrong_side", "warning", "1 sample *reads* wrong", "Remove it", "exemplars remove a.b 1")
+
+    assert "1 sample \\*reads\\* wrong. Remove it: `exemplars remove a.b 1`" in write(Verdict((warning,), (), {}))
+
+
 def test_what_failed_is_told_first_with_what_to_do_and_then_pole_by_pole() -> None:
     missing = Finding("missing_exemplars", "critical", "1 of 3", trait="clarity", pole="positive")
     inseparable = Finding("inseparable", "critical", "no measure", trait="safety")
