@@ -41,7 +41,8 @@ GUARDED = "--guarded"
 LOOK_SECONDS, ASK_SECONDS, START_SECONDS = 0.1, 2.0, 180.0
 # Per service. With three services a Ctrl-C takes ten seconds at most.
 STOP_SECONDS = 3.0
-# For each request at a stop. With two seconds, one of seven stops on busy cores left a run without its end.
+# For each request at a stop. A server with SQLite answers a change only after all other writers: with two seconds and a
+# writer of five, a run stayed RUNNING.
 LAST_ASK_SECONDS = 15.0
 LOG_TAIL_LINES = 12
 # Each run is a process with 7 CPU-seconds of imports and 400 MB; more of them would stay pending for minutes.
