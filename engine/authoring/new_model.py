@@ -16,6 +16,7 @@ from engine.definitions.schema import OBJECTS, format_schema, list_fields
 from engine.definitions.sources.labelled_lines import CONTENT
 from engine.domain.model import POLES, check_handle
 from engine.errors import InputError, StoreError
+from engine.rules.rules import OPTIONAL_RULES
 from engine.settings import IS_CHECKOUT, PROJECT_ROOT
 
 TEMPLATE = Path(__file__).parent / "templates" / "model.yaml.jinja"
@@ -99,7 +100,7 @@ def render_definition(handle: str, answers: Answers, schema: str) -> str:
 def _load_template() -> jinja2.Template:
     # No HTML escapes, since the template writes YAML.
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)  # noqa: S701
-    environment.globals |= {"say": _explain}
+    environment.globals |= {"say": _explain, "optional_rules": f"{', '.join(OPTIONAL_RULES)}."}
     environment.filters |= {"scalar": _write_scalar, "paraphrase": _write_paraphrase}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
 

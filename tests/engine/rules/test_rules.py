@@ -76,7 +76,7 @@ def test_every_reason_is_one_rule() -> None:
     assert sorted(get_args(Reason)) == sorted(rule.code for rule in RULES)
 
 
-OPTIONAL_FAULTS = {
+OPTIONAL_FAULTS: dict[Reason, str] = {
     "refused": "I’m sorry, but I can’t help with that.",
     "meta_talk": "Here's an example: the key is changed once a month.",
     "placeholder": "Dear [Your Name], the key was changed last night.",
@@ -85,7 +85,11 @@ OPTIONAL_FAULTS = {
 }
 
 
-@pytest.mark.parametrize("code", OPTIONAL_RULES)
+def test_rules_that_a_model_can_switch_off() -> None:
+    assert set(OPTIONAL_FAULTS) == set(OPTIONAL_RULES)
+
+
+@pytest.mark.parametrize("code", OPTIONAL_FAULTS)
 def test_model_can_allow_a_fault(code: Reason) -> None:
     text, context = OPTIONAL_FAULTS[code], replace(CONTEXT, ends_marked=code == "truncated")
 
