@@ -29,7 +29,7 @@ def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
     and ``similarity`` their Jaccard index. Attached rows that nearly duplicate a text have their text; all further ones
     have ``STORED_TEXT``.
     """
-    attached, seeds = as_stored(model.attached), model.seeds
+    attached, seeds = as_stored(model.existing.attached), model.seeds
     begins, ends = len(seeds), len(seeds) + len(attached)
     new = _find_new([str(row["text"]) for row in rows], [seed.text for seed in seeds], attached)
     near = _find_old(seeds, attached) | {ends + number: item for number, item in new.items()}
@@ -61,10 +61,10 @@ def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -
     or null. Attached rows with an overlap have their text, all further attached rows have ``STORED_TEXT``.
     """
     side = choose_pool(synth_type)
-    if side == "train" and not model.held_out:
+    if side == "train" and not model.existing.held_out:
         return None
     authored = [seed.text for seed in model.authored]
-    attached, held_out = as_stored(model.attached), as_stored(model.held_out)
+    attached, held_out = as_stored(model.existing.attached), as_stored(model.existing.held_out)
     texts = [str(row["text"]) for row in rows]
     old, new = _find_old_overlaps(authored, held_out), find_overlaps(texts, list_other_pools(model, synth_type))
     begins, ends, traits = len(authored) + len(attached), len(attached) + len(held_out), held_out.columns["trait"]

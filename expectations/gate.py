@@ -69,7 +69,7 @@ def check_model(
     frames |= {} if sides is None else {HELD_OUT_SUITE: sides}
     parameters = make_parameters([trait.key for trait in model.traits], quotas, run_id, diversity)
     verdict = check_frames(frames, parameters, model.own_suites)
-    return replace(verdict, diversity=tuple(diversity), checked_against=tuple(model.stored_runs))
+    return replace(verdict, diversity=tuple(diversity), checked_against=tuple(model.existing.stored_runs))
 
 
 def check_frames(

@@ -16,6 +16,7 @@ from engine.domain.verdict import RunResult
 from engine.run.job import Job
 from engine.run.outcome import find_finished, read_result
 from engine.settings import read_settings
+from engine.store.existing import read_existing
 from engine.store.store import StoredSet
 from engine.system.concurrency import add_log_context
 from expectations.own_suites import check_own_suites
@@ -154,10 +155,13 @@ async def make_samples(
         if request.batch == "all" and models.voting_judge:
             models.voting_judge.ask_ahead = batching.queue_votes
         await run_rounds(rounds, models, progress, expected, resources, batching.queue_cells)
-    # If other sets were attached since the check, ``write`` returns the ids of their runs: check again.
+    # If other sets were attached since the job was loaded, ``write`` returns the ids of their runs: check again.
     stored: StoredSet | tuple[str, ...] = ()
+    existing = job.model.existing
     while not isinstance(stored, StoredSet):
-        verdict = await call(check, settings, rounds, stamp, run_in_worker, request.review, request.strict)
+        if stored:
+            existing = read_existing(settings.samples_uri, job.model.handle, settings.reviews_teach, existing.replaces)
+        verdict = await call(check, rounds, stamp, existing, run_in_worker, request.review, request.strict)
         recheck_against_new_sets(job, verdict, stored, settings)
         await lease.confirm()
         stored = call(write, settings, rounds, stamp, verdict, models.gateway)

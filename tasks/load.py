@@ -19,7 +19,7 @@ def load(settings: Settings, request: RunRequest) -> Job:
         logger.warning("Removed from the store: %s", removed)
     job = load_job(settings, request)
     model = job.model
-    counts = len(model.traits), len(model.seeds), len(model.attached)
+    counts = len(model.traits), len(model.seeds), len(model.existing.attached)
     logger.info("%s: %d traits, %d seeds, %d attached", request.handle, *counts)
     if job.note:
         logger.warning("%s", job.note)

@@ -31,7 +31,7 @@ def count_missing(samples_uri: str, model: Model, synth_type: SynthType, level: 
     """
     counts: Counter[tuple[str, str]] = Counter()
     for stored in list_sets(samples_uri, model.handle, choose_pool(synth_type)):
-        if stored.run_id not in model.replaces:
+        if stored.run_id not in model.existing.replaces:
             for trait, poles in stored.manifest["counts"].items():
                 counts.update({(trait, pole): count for pole, count in poles.items()})
     requested = level.exemplars_per_pole

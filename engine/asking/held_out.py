@@ -42,15 +42,16 @@ def choose_pool(synth_type: SynthType) -> Pool:
 def list_other_pools(model: Model, synth_type: SynthType) -> tuple[StoredTexts, ...]:
     """List the texts of the opposite pool: authored and attached texts for ``enrich``, otherwise the held-out texts."""
     if synth_type != "enrich":
-        return (as_stored(model.held_out).texts,)
-    return MemoryTexts(tuple({seed.text: None for seed in model.authored})), as_stored(model.attached).texts
+        return (as_stored(model.existing.held_out).texts,)
+    return MemoryTexts(tuple({seed.text: None for seed in model.authored})), as_stored(model.existing.attached).texts
 
 
 def restrict_to_pool(model: Model, synth_type: SynthType) -> Model:
     """Restrict a model to the pool of a synth type: for ``enrich``, to its held-out samples, without seeds."""
     if synth_type != "enrich":
         return model
-    return replace(model, seeds=(), conflicting_labels=(), attached=model.held_out)
+    existing = replace(model.existing, attached=model.existing.held_out)
+    return replace(model, seeds=(), conflicting_labels=(), existing=existing)
 
 
 def list_taken_subjects(model: Model, synth_type: SynthType) -> frozenset[str]:
@@ -58,10 +59,10 @@ def list_taken_subjects(model: Model, synth_type: SynthType) -> frozenset[str]:
 
     Also excluded: for ``enrich`` its own pool's subjects, for it and ``diversify`` those of authored texts.
     """
-    subjects = list(as_stored(model.held_out).count_subjects())
+    subjects = list(as_stored(model.existing.held_out).count_subjects())
     if synth_type != "from_traits":
         # Bypass the cache: there may be a million texts.
         subjects += name_subjects.__wrapped__(tuple(seed.text for seed in model.seeds))
     if synth_type == "enrich":
-        subjects += as_stored(model.attached).count_subjects()
+        subjects += as_stored(model.existing.attached).count_subjects()
     return frozenset(normalise(subject) for subject in subjects)

@@ -6,8 +6,10 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TypeVar
+
+from pydantic_core import to_jsonable_python
 
 from engine.asking.fields import Field
 from engine.asking.scenarios import ScenarioPool, draw_scenarios
@@ -120,6 +122,12 @@ class Plan:
         return bound_variation_length(cell.seed) if cell.seed else self.scenario_pool.length(cell.scenario.length)
 
 
+# Fields of a model that hold samples, or that change no text.
+_NO_DEFINITION = frozenset(
+    "seeds conflicting_labels texts existing skipped document own_suites effort additional_terms upstream_sources".split()
+)
+
+
 def make_plan(
     model: Model,
     synth_type: SynthType,
@@ -138,11 +146,11 @@ def make_plan(
     inputs = {
         **_describe_definition(model),
         "language": language.tag,
-        "attached": list(model.attached_digests),
-        "held_out": list(model.held_out_digests),
-        "proposed": [digest for _, digest in model.proposed_digests],
-        "refused": [digest_text(text) for text in model.refused],
-        "reviewed": _describe_seeds(model.reviewed),
+        "attached": list(model.existing.attached_digests),
+        "held_out": list(model.existing.held_out_digests),
+        "proposed": [digest for _, digest in model.existing.proposed_digests],
+        "refused": [digest_text(text) for text in model.existing.refused],
+        "reviewed": _describe_seeds(model.existing.reviewed),
         "synth_type": synth_type,
         "effort": level.effort,
         "exemplars_per_pole": level.exemplars_per_pole,
@@ -186,10 +194,11 @@ def digest_definition_and_samples(model: Model) -> str:
 
 
 def digest_definition(model: Model) -> str:
-    """Return a digest of a model's definition, with its questions and allowed faults, without authored samples."""
-    parts = {name: part for name, part in _describe_definition(model).items() if name not in ("seeds", "contested")}
-    kept_by = {"questions": [asdict(item) for item in model.questions], "allow": sorted(model.allow)}
-    return _digest({**parts, "language": model.language, **kept_by})
+    """Return a digest of a model's definition without authored samples: of every field but ``_NO_DEFINITION``."""
+    parts = {
+        item.name: getattr(model, item.name) for item in fields(Model) if item.init and item.name not in _NO_DEFINITION
+    }
+    return _digest(to_jsonable_python({**parts, "texts": [file.sha256 for file in model.texts.files]}))
 
 
 def plan_round(
@@ -275,7 +284,7 @@ def _digest(inputs: Mapping[str, object]) -> str:
 
 
 def _draw(plan: Plan, trait: Trait, side: str, fields: tuple[Field, ...], start: int, count: int) -> list[Scenario]:
-    used = as_stored(plan.model.attached).count_subjects(trait.key)
+    used = as_stored(plan.model.existing.attached).count_subjects(trait.key)
     drawn = draw_scenarios(replace(plan.scenario_pool, fields=fields), f"{plan.seed}/{trait.key}{side}", used)
     return list(itertools.islice(drawn, start, start + count))
 

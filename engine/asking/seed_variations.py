@@ -102,7 +102,7 @@ def bound_variation_length(seed: Seed) -> Length:
 def count_seed_uses(model: Model, chosen: Iterable[Exemplar] = ()) -> Counter[SeedKey]:
     """Count the variations of each seed, attached by earlier runs or chosen now."""
     uses = Counter[SeedKey]((item.trait, item.pole, item.seed_sha256) for item in chosen if item.seed_sha256)
-    for (trait, quality, seed), count in as_stored(model.attached).count_variations().items():
+    for (trait, quality, seed), count in as_stored(model.existing.attached).count_variations().items():
         uses[trait, "positive" if quality == 1.0 else "negative", seed] += count
     return uses
 

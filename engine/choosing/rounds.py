@@ -11,7 +11,7 @@ from engine.asking.seed_variations import count_seed_uses
 from engine.choosing.choice import Choice, choose_exemplars, keep_earlier_choice
 from engine.choosing.recheck import Decision, Recheck, decide, make_hints
 from engine.domain.definition import Pole
-from engine.domain.model import DEFINED_BY_WORDS, POLES
+from engine.domain.model import DEFINED_BY_WORDS, POLES, Existing
 from engine.domain.samples import Exemplar, Reason
 from engine.domain.unlabelled_texts import OwnTexts
 from engine.llm.client.request import Prompt
@@ -163,9 +163,7 @@ class Rounds:
 
 def _without_pools(plan: Plan) -> Plan:
     """Return the plan without samples that do not affect the choice. It is pickled, and a model may have a million."""
-    variations = as_stored(plan.model.attached).list_variations()
+    variations = as_stored(plan.model.existing.attached).list_variations()
     seeds = plan.model.seeds if plan.synth_type == "diversify" else ()
-    model = replace(
-        plan.model, seeds=seeds, attached=variations, texts=OwnTexts(), reviewed=(), held_out=(), proposed=()
-    )
-    return replace(plan, model=model)
+    existing = Existing(attached=variations, refused=plan.model.existing.refused)
+    return replace(plan, model=replace(plan.model, seeds=seeds, texts=OwnTexts(), existing=existing))

@@ -53,7 +53,7 @@ def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
         brief=entry.brief,
         scenarios=entry.scenarios,
         questions=entry.questions,
-        allow=frozenset(entry.allow),
+        allow=entry.allow,
         sources=tuple(source for source in sources if source.type != "texts"),
         text_sources=tuple(source for source in sources if source.type == "texts"),
         skipped=tuple(findings.skipped),

@@ -113,18 +113,36 @@ class OwnSuite:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """One standard of judgment: its definition, and the samples that earlier runs have stored for it.
+class Existing:
+    """The samples that the store holds for a model, and the decisions of reviews, when they are read.
 
-    ``attached`` and ``held_out`` are the stored samples of the pools ``train`` and ``eval``; ``…_digests`` are the
-    digests of their sets, inputs of the plan id. ``stored_runs`` are the run ids of all these sets except ``replaces``:
-    sets that are ignored, and removed when the new set is attached. ``proposed`` are the samples, in both pools, of
-    sets that wait for a person's decision, ``proposed_digests`` the run ids and digests of these sets. ``refused`` are
-    the texts that a person has refused, sorted; ``reviewed`` are texts that a person has accepted one by one, at the
-    pole that the person chose. ``conflicting_labels`` are authored texts labelled with both poles of a trait; they
-    count for neither. ``texts`` are the author's unlabelled texts. ``own_suites``, ``questions`` and ``allow``, the
-    codes of the rejection rules that are switched off, decide which texts are kept, and do not change a plan.
-    ``document`` is the text of ``model.yaml``.
+    ``attached`` and ``held_out`` are the samples of the pools ``train`` and ``eval``; ``…_digests`` are the digests of
+    their sets, inputs of the plan id. ``stored_runs`` are the run ids of all these sets except ``replaces``: sets that
+    are ignored, and removed when the new set is attached. ``proposed`` are the samples, in both pools, of sets that
+    wait for a person's decision, ``proposed_digests`` the run ids and digests of these sets. ``refused`` are the texts
+    that a person has refused, sorted; ``reviewed`` are texts that a person has accepted one by one, at the pole that
+    the person chose.
+    """
+
+    attached: Collection[Attached] = ()
+    attached_digests: tuple[str, ...] = ()
+    held_out: Collection[Attached] = ()
+    held_out_digests: tuple[str, ...] = ()
+    proposed: Collection[Attached] = ()
+    proposed_digests: tuple[tuple[str, str], ...] = ()
+    refused: tuple[str, ...] = ()
+    reviewed: tuple[Seed, ...] = ()
+    stored_runs: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One standard of judgment: the author's definition, and the existing samples that earlier runs have stored.
+
+    ``conflicting_labels`` are authored texts labelled with both poles of a trait; they count for neither. ``texts`` are
+    the author's unlabelled texts. ``own_suites``, ``questions`` and ``allow``, the codes of the rejection rules that
+    are switched off, decide which texts are kept, and do not change a plan. ``document`` is the text of ``model.yaml``.
     """
 
     handle: str
@@ -136,23 +154,14 @@ class Model:
     scenarios: OwnScenarios = field(default_factory=OwnScenarios)
     own_suites: tuple[OwnSuite, ...] = ()
     questions: tuple[Question, ...] = ()
-    allow: frozenset[str] = frozenset()
+    allow: tuple[str, ...] = ()
     seeds: tuple[Seed, ...] = ()
     conflicting_labels: tuple[Seed, ...] = ()
     texts: OwnTexts = field(default_factory=OwnTexts)
     skipped: tuple[Skipped, ...] = ()
     additional_terms: tuple[str, ...] = ()
     upstream_sources: tuple[str, ...] = ()
-    attached: Collection[Attached] = ()
-    attached_digests: tuple[str, ...] = ()
-    held_out: Collection[Attached] = ()
-    held_out_digests: tuple[str, ...] = ()
-    proposed: Collection[Attached] = ()
-    proposed_digests: tuple[tuple[str, str], ...] = ()
-    refused: tuple[str, ...] = ()
-    reviewed: tuple[Seed, ...] = ()
-    stored_runs: tuple[str, ...] = ()
-    replaces: tuple[str, ...] = ()
+    existing: Existing = Existing()
     document: str = field(default="", repr=False, compare=False)
     _seeds_at: dict[tuple[str, Pole], tuple[Seed, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -195,7 +204,7 @@ class Model:
 
     def examples_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
         """Return the seeds of ``seeds_at``, followed by the texts that a person accepted there in earlier reviews."""
-        reviewed = (seed for seed in self.reviewed if (seed.trait, seed.pole) == (trait, pole))
+        reviewed = (seed for seed in self.existing.reviewed if (seed.trait, seed.pole) == (trait, pole))
         return (*self.seeds_at(trait, pole), *reviewed)
 
     def draw_seeds(self) -> tuple[Seed, ...]:
@@ -208,7 +217,8 @@ class Model:
     def without_stored(self) -> "Model":
         """Return the model without stored samples and with a part of its seeds and texts: few enough to be pickled."""
         texts = OwnTexts(self.texts.files, self.texts.drawn[:MAX_PLANNED])
-        return replace(self, seeds=self.draw_seeds(), texts=texts, attached=(), held_out=())
+        existing = replace(self.existing, attached=(), held_out=())
+        return replace(self, seeds=self.draw_seeds(), texts=texts, existing=existing)
 
 
 def check_handle(handle: str) -> str:

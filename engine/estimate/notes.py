@@ -42,10 +42,10 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
             "The synth model is not shown the brief. It sees the seeds of each pole, and the pole's first paraphrase "
             "or, without one, the trait's description."
         )
-    if model.reviewed:
+    if model.existing.reviewed:
         notes.append(
-            f"Texts that a person accepted in earlier reviews ({len(model.reviewed):,}) count like seeds: as examples "
-            "for chat models, for the judge and for the axis between the poles. "
+            f"Texts that a person accepted in earlier reviews ({len(model.existing.reviewed):,}) count like seeds: as "
+            "examples for chat models, for the judge and for the axis between the poles. "
             "EXEMPLARS_REVIEWS_TEACH=false leaves them out."
         )
     notes += [note for trait in model.traits for note in _describe_axis(plan, trait)]

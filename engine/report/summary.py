@@ -97,11 +97,11 @@ def make_sample_set(
             "checked_beside": list(verdict.checked_against),
             **({} if rounds.plan.missing is None else {"lacking": nest_poles(rounds.plan.missing)}),
             **({"questions": [asdict(question) for question in model.questions]} if model.questions else {}),
-            **({"allow": sorted(model.allow)} if model.allow else {}),
+            **({"allow": list(model.allow)} if model.allow else {}),
             **({"expectations": {suite.name: suite.sha256 for suite in model.own_suites}} if model.own_suites else {}),
         },
         review={"until": until.isoformat(timespec="seconds")} if until and verdict.proposed else {},
-        replaces=model.replaces if verdict.success else (),
+        replaces=model.existing.replaces if verdict.success else (),
         prompts=list(_list_prompts(rounds, (*attached, *rejected))),
     )
 
@@ -186,14 +186,14 @@ def write_definition(model: Model) -> str:
     def list_seeds(seeds: Sequence[Seed]) -> list[dict[str, object]]:
         return [{name: getattr(seed, name) for name in ("trait", "quality", "sha256", "place")} for seed in seeds]
 
-    digests = (*model.attached_digests, *model.held_out_digests)
+    digests = (*model.existing.attached_digests, *model.existing.held_out_digests)
     definition = {
         "model_yaml": model.document,
         "seeds": list_seeds(model.seeds),
         "conflicting_labels": list_seeds(model.conflicting_labels),
-        "reviewed": list_seeds(model.reviewed),
+        "reviewed": list_seeds(model.existing.reviewed),
         "texts": [asdict(file) for file in model.texts.files],
-        "sets": dict([*zip(model.stored_runs, digests, strict=False), *model.proposed_digests]),
+        "sets": dict([*zip(model.existing.stored_runs, digests, strict=False), *model.existing.proposed_digests]),
     }
     return json.dumps(definition, indent=1, ensure_ascii=False) + "\n"
 

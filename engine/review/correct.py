@@ -50,7 +50,8 @@ def explain_rejection(model: Model, stored: StoredSet, sample_id: int, text: str
     lengths = (Length("as proposed", min(words), max(words)),)
     pool, level = ScenarioPool("", (), (), model.scenarios.forms, lengths), Level(**manifest["inputs"]["level"])
     # Only the parts of the plan that the rules use; the proposal's other texts are ``others``.
-    plan = Plan("", replace(model, proposed=()), manifest["synth_type"], level, pool, 0, decide_language(model))
+    model = replace(model, existing=replace(model.existing, proposed=()))
+    plan = Plan("", model, manifest["synth_type"], level, pool, 0, decide_language(model))
     screener = Screener(plan, use_lengths=False)
     items = [_make_exemplar(row, str(row["text"]), order) for order, row in enumerate(others)]
     checked = screener.apply_rules([_make_exemplar(sample, text, len(items))])

@@ -55,7 +55,7 @@ class Context:
     ends_marked: bool
     own_words: frozenset[Run] = frozenset()
     waived: frozenset[str] = frozenset()
-    allowed: frozenset[str] = frozenset()
+    allowed: tuple[str, ...] = ()
     min_words: int = MIN_WORDS
     lengths: Mapping[str, Length] = field(default_factory=dict)
 

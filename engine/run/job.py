@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import get_args
 
 from engine.asking.existing_sets import count_missing, list_outdated
 from engine.asking.held_out import choose_pool, list_taken_subjects
@@ -21,7 +20,7 @@ from engine.definitions.own_suites import read_own_suites
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
 from engine.domain.definition import Pole
 from engine.domain.language_tag import name_tag
-from engine.domain.model import Effort, Model, Pool, SynthType
+from engine.domain.model import Effort, Existing, Model, SynthType
 from engine.domain.run_request import RunRequest
 from engine.errors import InputError, ModelNotFoundError
 from engine.llm.batches.account import find_account
@@ -30,10 +29,9 @@ from engine.llm.embedded.embedded_models import EMBEDDED, EmbeddedFile, choose_m
 from engine.llm.endpoints import asks_decisions, check_prices, describe_endpoint
 from engine.llm.replies.admin import count_requested
 from engine.settings import Settings
-from engine.store.index.samples import open_samples
-from engine.store.layout import PROPOSED
-from engine.store.proposals import list_all, read_refused, read_reviewed
-from engine.store.store import check_writable, describe_sets, digest_sets, list_sets
+from engine.store.existing import read_existing
+from engine.store.proposals import list_all
+from engine.store.store import check_writable, describe_sets, list_sets
 from engine.text.language import decide_language
 
 
@@ -96,13 +94,14 @@ def load_job(settings: Settings, request: RunRequest, dry: bool = False) -> Job:
         check_writable(settings.samples_uri)
     note = ""
     if refresh and (older := list_outdated(list_sets(settings.samples_uri, handle, pool), model)):
-        model = replace(model, replaces=tuple(stored.run_id for stored in older))
+        model = replace(model, existing=Existing(replaces=tuple(stored.run_id for stored in older)))
         note = f"Replaces {describe_sets(older)} made for an older definition"
     missing = count_missing(settings.samples_uri, model, request.synth_type, level) if only_lacking or refresh else None
     if missing is not None and not only_lacking and min(missing.values()) == level.exemplars_per_pole:
         # Every exemplar is missing: the plan is the same as for a model without sets.
         missing = None
-    model = read_pools(settings.samples_uri, model, settings.reviews_teach)
+    existing = read_existing(settings.samples_uri, handle, settings.reviews_teach, model.existing.replaces)
+    model = replace(model, existing=existing)
     return resume_job(settings, Job(model, request.synth_type, level, note, missing), model_names)
 
 
@@ -203,43 +202,6 @@ def check_written(file: EmbeddedFile, model: Model) -> None:
             f"{supported} only. Name a model that writes {language.name} in EXEMPLARS_SYNTH_MODEL, or another language "
             "in the field 'language' of its model.yaml"
         )
-
-
-def read_pools(samples_uri: str, model: Model, reviews_teach: bool = True) -> Model:
-    """Return the model with its stored samples: attached, held out and proposed ones, and decisions of reviews.
-
-    A model that was read from the same sets keeps its samples. The sets that it replaces count as detached.
-
-    Args:
-        reviews_teach: whether texts that a person accepted count.
-
-    Raises:
-        StoreError: a set cannot be read.
-    """
-    stored_sets = list_all(samples_uri, model.handle)
-    sets = [item.as_detached() if item.run_id in model.replaces else item for item in stored_sets]
-    train, held_out = (
-        [item for item in sets if f"/pool={pool}/" in item.folder and item.status == "attached"]
-        for pool in get_args(Pool)
-    )
-    proposed = [item for item in sets if item.status == "proposed"]
-    updated = replace(
-        model,
-        attached_digests=digest_sets(train),
-        held_out_digests=digest_sets(held_out),
-        stored_runs=tuple(item.run_id for item in (*train, *held_out)),
-        refused=read_refused(sets),
-        reviewed=read_reviewed(sets) if reviews_teach else (),
-        proposed_digests=tuple((item.run_id, item.manifest["files"][PROPOSED]["sha256"]) for item in proposed),
-    )
-    if updated == model:
-        return model
-    return replace(
-        updated,
-        attached=open_samples(train),
-        held_out=open_samples(held_out),
-        proposed=open_samples(proposed) if proposed else (),
-    )
 
 
 def plan_job(job: Job, packs: Packs, seed: int) -> Plan:

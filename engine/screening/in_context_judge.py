@@ -96,10 +96,12 @@ class InContextJudge:
         """Return the odds of a seed, judged by all other seeds; None if its pole has no other or the call fails."""
         model, label = self._plan.model, f"audition/{item.trait}/{item.sha256}"
         seeds, reviewed = (
-            tuple(other for other in examples if other.text != item.text) for examples in (model.seeds, model.reviewed)
+            tuple(other for other in examples if other.text != item.text)
+            for examples in (model.seeds, model.existing.reviewed)
         )
+        existing = replace(model.existing, reviewed=reviewed)
         with suppress(RetryableProviderError, RequestRefusedError):
-            return await self._ask_odds(replace(model, seeds=seeds, reviewed=reviewed), item.trait, item.text, label)
+            return await self._ask_odds(replace(model, seeds=seeds, existing=existing), item.trait, item.text, label)
         return None
 
     async def _ask_odds(self, model: Model, trait: str, text: str, label: str) -> float | None:

@@ -60,14 +60,15 @@ class Screener:
         self._other_pools = list_other_pools(model, plan.synth_type)
         self._unlabelled_texts = model.texts
         self._seeds, self._refused, self._drawn = (
-            MemoryTexts(texts) for texts in ([seed.text for seed in model.authored], model.refused, model.texts.drawn)
+            MemoryTexts(texts)
+            for texts in ([seed.text for seed in model.authored], model.existing.refused, model.texts.drawn)
         )
         for known in (self._seeds, self._refused, self._drawn):
             # Computed here once, because it takes a second for 20,000 texts.
             list(known.walk_hashes("signature"))
         list(self._seeds.walk_hashes("runs"))
-        self._attached = as_stored(restrict_to_pool(model, plan.synth_type).attached).texts
-        self._proposed = as_stored(model.proposed).texts
+        self._attached = as_stored(restrict_to_pool(model, plan.synth_type).existing.attached).texts
+        self._proposed = as_stored(model.existing.proposed).texts
 
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         """Return the exemplars in cell order, each accepted or rejected with a reason."""

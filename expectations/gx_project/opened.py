@@ -3,6 +3,7 @@
 Import this module before ``gx.get_context``: the import registers the expectations and the data source of a project.
 """
 
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from great_expectations.datasource.fluent.batch_request import BatchRequest
@@ -11,7 +12,7 @@ from great_expectations.datasource.fluent.pandas_datasource import DataFrameAsse
 from engine.asking.held_out import restrict_to_pool
 from engine.definitions.loader import load_model
 from engine.domain.model import Pool
-from engine.run.job import read_pools
+from engine.store.existing import read_existing
 from expectations import classes
 from expectations.frames import make_sides_frame, make_whole_frame
 
@@ -38,7 +39,8 @@ class StoreFrame(DataFrameAsset):
             StoreError: the store cannot be read.
         """
         models_uri, samples_uri = self.datasource.models_uri, self.datasource.samples_uri
-        model = read_pools(samples_uri, load_model(models_uri, self.handle))
+        existing = read_existing(samples_uri, self.handle)
+        model = replace(load_model(models_uri, self.handle), existing=existing)
         restricted = restrict_to_pool(model, "enrich" if self.pool == "eval" else "from_traits")
         frame = make_whole_frame(restricted, []) if self.pool else make_sides_frame(model, "enrich", [])
         return super().build_batch_request({"dataframe": frame})

@@ -122,7 +122,7 @@ def _test_trait(scoring: ScoringSet, trait: Trait, labelled: LabelledFile) -> Tr
     model = scoring.model
     chosen, left_out = choose_real_texts(
         [seed for seed in labelled.seeds if seed.trait == trait.key],
-        [sample.text for sample in model.attached if sample.trait == trait.key],
+        [sample.text for sample in model.existing.attached if sample.trait == trait.key],
         [seed.text for seed in model.authored if seed.trait == trait.key],
     )
     drawn = scoring.draw(trait)

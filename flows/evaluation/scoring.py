@@ -12,7 +12,7 @@ from engine.axis.separation import name_group
 from engine.definitions.loader import load_model
 from engine.domain.definition import Trait
 from engine.domain.language_tag import name_tag
-from engine.domain.model import MAX_SEEDS_PER_POLE, Attached, Model, Seed
+from engine.domain.model import MAX_SEEDS_PER_POLE, Attached, Existing, Model, Seed
 from engine.errors import InputError
 from engine.evaluation.real_texts import MAX_CHARACTERS, Placement, draw_at_poles, place_texts
 from engine.settings import Settings
@@ -42,7 +42,7 @@ class ScoringSet:
 
     def draw(self, trait: Trait) -> list[Attached]:
         """Return the attached samples at a trait's poles, at most ``MAX_SEEDS_PER_POLE`` at each."""
-        samples = [sample for sample in self.model.attached if sample.trait == trait.key]
+        samples = [sample for sample in self.model.existing.attached if sample.trait == trait.key]
         return draw_at_poles(samples, MAX_SEEDS_PER_POLE)
 
     def embed(self, items: Sequence[Seed | Attached]) -> tuple[Vectors, list[bool]]:
@@ -71,7 +71,7 @@ def load_scoring_set(settings: Settings, handle: str, trait: str | None) -> Scor
     if not language.encoder_supports_language:
         raise _refuse_language(f"The texts of {handle} are in {language.name} ({language.why})")
     attached = read_attached(list_sets(settings.samples_uri, handle, "train"))
-    return ScoringSet(replace(model, attached=attached), traits)
+    return ScoringSet(replace(model, existing=Existing(attached=attached)), traits)
 
 
 def check_language(texts: Sequence[str], what: str) -> None:

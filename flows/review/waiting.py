@@ -23,8 +23,8 @@ from engine.domain.finding import Finding
 from engine.domain.model import Model
 from engine.errors import InputError, ModelBusyError
 from engine.review.apply import PersonReview
-from engine.run.job import read_pools
 from engine.settings import Settings
+from engine.store.existing import read_existing
 from engine.store.layout import PROPOSED, REPORT
 from engine.store.proposals import list_all, read_deadline
 from engine.store.sample_set import read_manifest, read_own_count
@@ -96,8 +96,9 @@ def load_new_sets(settings: Settings, proposal: StoredSet) -> Model:
         DefinitionError: the model cannot be read. StoreError: a set cannot be read.
     """
     model = load_model(settings.models_uri, proposal.handle)
-    model = replace(model, replaces=tuple(proposal.manifest.get("replaces", ())))
-    return read_pools(settings.samples_uri, model, settings.reviews_teach)
+    replaced = tuple(proposal.manifest.get("replaces", ()))
+    existing = read_existing(settings.samples_uri, proposal.handle, settings.reviews_teach, replaced)
+    return replace(model, existing=existing)
 
 
 def warn_of_older(proposal: StoredSet, model: Model) -> list[Finding]:

@@ -128,7 +128,7 @@ def find_complete(settings: Settings, job: Job) -> RunResult:
     quota = job.level.exemplars_per_pole
     headline = f"nothing is lacking: {job.model.handle} has {count_noun(quota, 'exemplar')} or more of each pole"
     sets = list_sets(settings.samples_uri, job.model.handle, choose_pool(job.synth_type))
-    older = [stored for stored in sets if stored.run_id in job.model.replaces]
+    older = [stored for stored in sets if stored.run_id in job.model.existing.replaces]
     with emitting_removals(older):
         for stored in older:
             detach_set(stored, who=f"run {get_run_id()}")

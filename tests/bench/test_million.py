@@ -23,8 +23,8 @@ from fakes.word_vectors import WordVectors
 from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Scenario, make_row
-from engine.run.job import read_pools
 from engine.screening.screener import Screener
+from engine.store.existing import read_existing
 from engine.store.sample_set import SampleSet
 from engine.store.store import write_set
 
@@ -76,7 +76,7 @@ def make_new(text: str, number: int) -> Exemplar:
 def run_part(part: str, folder: str, attached: int) -> dict[str, Any]:
     """Does one part in this process; returns its CPU seconds without imports, and what came of it."""
     begun = time.process_time()
-    pools = read_pools(folder, make_model(handle=MODEL, language="tlh"))
+    pools = replace(make_model(handle=MODEL, language="tlh"), existing=read_existing(folder, MODEL))
     exemplars = [make_new(write_new(number, attached), number) for number in range(NEW)]
     plan = make_test_plan(pools, make_level(NEW // 2))
     rounds = Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), only_clear=False)

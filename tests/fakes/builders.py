@@ -1,6 +1,7 @@
 """Small values for the tests, each with defaults for what a test does not speak of."""
 
 from collections.abc import Sequence
+from dataclasses import fields as fields_of
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -14,7 +15,7 @@ from engine.choosing.choice import Choice
 from engine.choosing.rounds import Rounds
 from engine.definitions.effort import Level
 from engine.domain.definition import Brief, Length, Pole, Trait
-from engine.domain.model import POLES, Model, Seed
+from engine.domain.model import POLES, Existing, Model, Seed
 from engine.domain.samples import Exemplar, Reason, RunStamp, Scenario
 from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
@@ -51,8 +52,9 @@ def make_seeds(trait: str = "clarity") -> tuple[Seed, ...]:
 
 
 def make_model(*traits: Trait, seeds: tuple[Seed, ...] = (), **fields: object) -> Model:
-    """A model of one spectrum, without seeds."""
-    given: dict[str, object] = {"handle": "u22a8.test", "brief": Brief()}
+    """A model of one spectrum, without seeds. Fields of ``Existing`` are those of its existing samples."""
+    stored = {field.name: fields.pop(field.name) for field in fields_of(Existing) if field.name in fields}
+    given: dict[str, object] = {"handle": "u22a8.test", "brief": Brief(), "existing": Existing(**stored)}  # type: ignore[arg-type]
     return Model(traits=traits or (make_trait(),), seeds=seeds, **(given | fields))  # type: ignore[arg-type]
 
 

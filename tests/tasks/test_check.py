@@ -1,23 +1,21 @@
 """A run with ``--strict`` attaches nothing if no measure separates the poles of a trait."""
 
-from pathlib import Path
-
 import pytest
 from fakes.builders import add_and_choose, make_level, make_model, make_pair, make_rounds, make_stamp, make_test_plan
 from prefect.logging import disable_run_logger
 
-from engine.settings import Settings
+from engine.domain.model import Existing
 from tasks.check import check
 
 
 @pytest.mark.parametrize(("strict", "status"), [(False, "attached"), (True, "rejected")])
-async def test_inseparable_poles_are_critical_in_a_strict_run(tmp_path: Path, strict: bool, status: str) -> None:
+async def test_inseparable_poles_are_critical_in_a_strict_run(strict: bool, status: str) -> None:
     rounds = make_rounds(make_test_plan(make_model(), make_level(1)))
     rounds.next_cells()
     add_and_choose(rounds, make_pair())
     rounds.inseparable = {"clarity": 0.5}
     with disable_run_logger():
-        verdict = await check.fn(Settings(samples_uri=str(tmp_path)), rounds, make_stamp(), strict=strict)
+        verdict = await check.fn(rounds, make_stamp(), Existing(), strict=strict)
     [finding] = [item for item in verdict.findings if item.code == "inseparable"]
 
     assert status == verdict.status

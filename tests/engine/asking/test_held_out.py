@@ -110,7 +110,7 @@ def test_pools_of_each_synth_type(synth_type: SynthType) -> None:
     if synth_type == "enrich":
         assert "eval" == choose_pool(synth_type)
         assert [[seed.text for seed in make_seeds()], [TEXT]] == told
-        assert ((), (store(OTHER),)) == (own.seeds, own.attached)
+        assert ((), (store(OTHER),)) == (own.seeds, own.existing.attached)
     else:
         assert "train" == choose_pool(synth_type)
         assert [[OTHER]] == told

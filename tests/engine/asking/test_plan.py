@@ -15,7 +15,7 @@ from engine.asking.fields import Field
 from engine.asking.plan import Cell, Plan, make_plan, nest_poles, plan_round
 from engine.asking.scenarios import TopicSubjects
 from engine.domain.definition import Brief, Length, OwnScenarios, Pole
-from engine.domain.model import POLES, Attached
+from engine.domain.model import POLES, Attached, Existing
 from engine.domain.unlabelled_texts import OwnTexts, TextsFile
 
 MODES = ("Verbs turned into nouns.", "Two dates for one thing.", "Blame.", "Advice without an object.", "Hedges.")
@@ -64,8 +64,9 @@ def test_same_inputs_make_the_same_plan_and_each_trait_has_its_own_order_of_scen
 
 def list_changes() -> list[dict[str, Any]]:
     model: dict[str, Any] = {"handle": "u22a8.other", "description": "Other.", "language": "de"}
-    model |= {"attached_digests": ("0",), "held_out_digests": ("0",), "proposed_digests": (("a run", "0"),)}
-    model |= {"refused": ("A text.",), "reviewed": SEEDS[:1], "conflicting_labels": SEEDS[:1]}
+    existing: dict[str, Any] = {"attached_digests": ("0",), "held_out_digests": ("0",)}
+    existing |= {"proposed_digests": (("a run", "0"),), "refused": ("A text.",), "reviewed": SEEDS[:1]}
+    model |= {"conflicting_labels": SEEDS[:1]}
     model |= {"scenarios": OwnScenarios(pack="bugs"), "texts": OwnTexts((TextsFile("a.csv", "0", 1),))}
     trait: dict[str, Any] = {"key": "other", "name": "Other", "type": "topic", "description": "Other."}
     trait |= {"positive_label": "Other", "negative_label": "Other"}
@@ -79,6 +80,7 @@ def list_changes() -> list[dict[str, Any]]:
     first, second = TWO_TRAITS.traits
     models = [
         *(replace(TWO_TRAITS, **{name: value}) for name, value in model.items()),
+        *(replace(TWO_TRAITS, existing=Existing(**{name: value})) for name, value in existing.items()),
         *(replace(TWO_TRAITS, brief=replace(BRIEF, **{part.name: ("Other.",)})) for part in fields(Brief)),
         *(replace(TWO_TRAITS, traits=(replace(first, **{name: value}), second)) for name, value in trait.items()),
         *(replace(TWO_TRAITS, traits=traits) for traits in ((second, first), (first,))),
@@ -162,7 +164,7 @@ def test_subjects_of_attached_samples_come_last_for_their_own_trait() -> None:
     attached = tuple(Attached("clarity", f"Text about {subject}.", 1.0, subject) for subject in subjects[:3])
     one, other = (
         plan_first(make_test_plan(model, make_level(1)))
-        for model in (replace(TWO_TRAITS, attached=attached), TWO_TRAITS)
+        for model in (replace(TWO_TRAITS, existing=Existing(attached=attached)), TWO_TRAITS)
     )
 
     assert set(subjects[3:]) == {cell.scenario.subject for cell in one if cell.trait == "clarity"}

@@ -60,7 +60,7 @@ def test_choice_that_another_process_makes_is_the_one_that_is_made_here() -> Non
     assert here.next_cells() == elsewhere.next_cells()
     # Samples that say nothing of a choice are not sent along.
     assert [False, True] == [text.encode() in sent for text in (OTHER[0].text, str(VARIATION.seed_sha256))]
-    assert (4, 3) == (len(elsewhere.plan.model.attached), len(elsewhere.plan.model.held_out))
+    assert (4, 3) == (len(elsewhere.plan.model.existing.attached), len(elsewhere.plan.model.existing.held_out))
 
 
 HOPELESS: list[Reason] = ["wrong_language"] * MIN_HOPELESS

@@ -14,9 +14,9 @@ from engine.domain.votes import Vote
 from engine.errors import InputError
 from engine.review.apply import PersonReview, add_decisions, apply_review
 from engine.review.correct import apply_corrections, explain_rejection
-from engine.run.job import read_pools
 from engine.screening.screener import Screener
 from engine.store.changes import Removal, remove_stored
+from engine.store.existing import read_existing
 from engine.store.layout import PROPOSED, REJECTED
 from engine.store.proposals import (
     attach_proposal,
@@ -107,7 +107,7 @@ def test_what_stands_is_attached_and_the_manifest_says_what_does_not(tmp_path: P
     assert None is attach_proposal(stored, standing, entry, (), [], lambda: True)
     attached = attach_proposal(stored, standing, entry, (), read_decisions(stored), lambda: True)
     assert attached
-    read = read_pools(store, make_model(handle=STAMP.handle))
+    read = read_existing(store, STAMP.handle)
 
     assert "attached" == attached.status
     assert stored.manifest["written_ns"] == attached.manifest["written_ns"] < attached.manifest["attached_ns"]
@@ -124,7 +124,7 @@ def test_corrected_text_is_attached_under_its_own_id_and_the_one_that_it_was_sta
 ) -> None:
     store, stored = str(tmp_path / "samples"), make_proposal(tmp_path / "samples")
     wanted, near = "Push the button and the big door opens at once.", STIFF[1].replace(".", "!")
-    before = read_pools(store, make_model(handle=STAMP.handle))
+    before = replace(make_model(handle=STAMP.handle), existing=read_existing(store, STAMP.handle))
     was, taken_back = name_id(PLAIN[0]), name_id(PLAIN[1])
     wrong = {
         "unreadable": " ",
@@ -149,7 +149,7 @@ def test_corrected_text_is_attached_under_its_own_id_and_the_one_that_it_was_sta
     entry = {**review.to_entry(), "refused": refused, **corrected}
     attached = attach_proposal(stored, rows, entry, (), decisions, lambda: True)
     assert attached
-    model = read_pools(store, make_model(handle=STAMP.handle))
+    model = replace(make_model(handle=STAMP.handle), existing=read_existing(store, STAMP.handle))
     again = Screener(make_test_plan(model), use_lengths=False).screen([make_exemplar(wanted), make_exemplar(PLAIN[2])])
 
     assert [name_reason(reason) for reason in wrong] == [re.findall("a rule, (.+?)[.]", said)[0] for said in why]
@@ -163,15 +163,15 @@ def test_corrected_text_is_attached_under_its_own_id_and_the_one_that_it_was_sta
     mended = [{"id": new, "was": was}, {"id": name_id(near), "was": name_id(STIFF[1])}]
     assert mended == attached.manifest["review"]["corrected"]
     # What is like the new text would not come again anyway, and may once that one is gone.
-    assert (PLAIN[0],) == model.refused
+    assert (PLAIN[0],) == model.existing.refused
     assert wanted == attached.manifest["decisions"][0]["text"]
     assert PLAIN[0] in {item["text"] for item in read_rows(attached, PROPOSED)}
     assert [] == list(StoreVerifier(store).find_faults())
     # The hashes beside the set are those of what was proposed.
     assert ["duplicate", "duplicate"] == [item.reason for item in again]
-    assert [wanted, near] == [seed.text for seed in model.reviewed]
+    assert [wanted, near] == [seed.text for seed in model.existing.reviewed]
     remove_stored(attached, Removal((new,), NOW))
-    assert [near] == [seed.text for seed in read_pools(store, make_model(handle=STAMP.handle)).reviewed]
+    assert [near] == [seed.text for seed in read_existing(store, STAMP.handle).reviewed]
     assert [] == list(StoreVerifier(store).find_faults())
 
 
@@ -180,7 +180,7 @@ def test_rejected_proposal_keeps_its_rows_and_only_a_person_refuses_texts(tmp_pa
     store = str(tmp_path / "samples")
     ended = reject_proposal(make_proposal(tmp_path / "samples"), "no", refused)
     rows, texts = read_rows(ended, REJECTED), read_refused(list_all(store, STAMP.handle))
-    plan = make_test_plan(read_pools(store, make_model(handle=STAMP.handle)))
+    plan = make_test_plan(replace(make_model(handle=STAMP.handle), existing=read_existing(store, STAMP.handle)))
     [again] = Screener(plan, use_lengths=False).screen([make_exemplar(STIFF[0], "negative")])
 
     assert [] == list(StoreVerifier(store).find_faults())

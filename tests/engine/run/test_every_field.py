@@ -10,7 +10,7 @@ import yaml
 from fakes.builders import make_exemplar, make_level, make_stamp
 
 from engine.asking.cells import make_chat_request, make_plain_request, make_subjects_request
-from engine.asking.plan import Plan, plan_round
+from engine.asking.plan import Plan, digest_definition, plan_round
 from engine.asking.prompts import write_vote_prompt
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
@@ -123,6 +123,7 @@ CHANGES: dict[str, tuple[tuple[str | int, ...], object, str]] = {
     "questions.ask": (("questions", 0, "ask"), "Does it name a person?", "votes"),
     "questions.expect": (("questions", 0, "expect"), "yes", "answers"),
 }
+NO_DEFINITION = ("effort", "additional_terms", "upstream_sources")
 # A text for each rule that a model can switch off.
 FAULTY = (
     "I’m sorry, but I can’t help with that.",
@@ -161,6 +162,7 @@ def observe(folder: Path, definition: dict[str, Any]) -> dict[str, object]:
     plan = plan_job(Job(model, "from_traits", make_level(4)), load_packs(SCENARIOS_FOLDER), 0)
     return {
         "plan": plan.plan_id,
+        "definition": digest_definition(model),
         "prompts": list_prompts(plan),
         "votes": [write_vote_prompt(model, trait, "A text.", "positive", asks_sense=True) for trait in model.traits],
         "rules": list_reasons(plan),
@@ -213,4 +215,7 @@ def test_field_has_an_effect(tmp_path: Path, usual: dict[str, object], field: st
     path, value, effect = CHANGES[field]
     result = observe(tmp_path, change(path, value))
 
-    assert effect in [name for name, seen in result.items() if seen != usual[name]]
+    changed = [name for name, seen in result.items() if seen != usual[name]]
+    assert effect in changed
+    # So ``--refresh`` replaces the sets of the earlier definition.
+    assert field.startswith("sources") or (field not in NO_DEFINITION) == ("definition" in changed)

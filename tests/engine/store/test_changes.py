@@ -13,13 +13,13 @@ from fakes.store_writers import find
 from fakes.stored import HANDLE, TOMORROW, attach_set, name_faults, read_files, write_model
 
 from engine.definitions.loader import load_outline
-from engine.domain.model import Model, Pool
+from engine.domain.model import Pool
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, FrozenModelError, InputError, StoreError
 from engine.listing.locations import find_in_model, list_touched
 from engine.listing.samples import FIRST, Page, Position, count_attached, list_samples
-from engine.run.job import read_pools
 from engine.store.changes import Removal, detach_set, find_detachable, remove_stored
+from engine.store.existing import read_existing
 from engine.store.garbage import collect_garbage
 from engine.store.index.rows import read_attached
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
@@ -167,8 +167,8 @@ def test_removal_whose_manifest_never_came_is_no_damage_and_is_finished_by_whoev
     os.utime(before.file(MANIFEST), (0, 0))
 
     assert [] == name_faults(store)
-    pools = read_pools(str(store), Model(HANDLE, ()))
-    assert 5 == len(pools.attached)
+    existing = read_existing(str(store), HANDLE)
+    assert 5 == len(existing.attached)
     if finish == "sweep":
         [said] = collect_garbage(str(store), HANDLE, TOMORROW)
         assert "completed an unfinished removal of samples" in said
@@ -189,12 +189,12 @@ def test_set_that_is_empty_is_still_attached_and_reads_well(tmp_path: Path) -> N
 
     assert ("attached", []) == (stored.status, list(pd.read_parquet(store)["text"]))
     assert 0 == count_attached(str(store), HANDLE).total()
-    assert 0 == len(read_pools(str(store), Model(HANDLE, ())).attached)
+    assert 0 == len(read_existing(str(store), HANDLE).attached)
     assert 1 == len(digest_sets(list_sets(str(store), HANDLE, "train")))
     assert [] == name_faults(store)
     attach_set(store, "b", 2)
-    pools = read_pools(str(store), Model(HANDLE, ()))
-    assert ["b 0", "b 1"] == [sample.text for sample in pools.attached]
+    existing = read_existing(str(store), HANDLE)
+    assert ["b 0", "b 1"] == [sample.text for sample in existing.attached]
 
 
 def test_wanted_samples_are_found_where_they_are_or_were(tmp_path: Path) -> None:

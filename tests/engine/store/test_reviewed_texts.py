@@ -11,8 +11,8 @@ from engine.asking.plan import digest_definition_and_samples
 from engine.domain.model import Pool
 from engine.domain.samples import Row, make_row
 from engine.review.apply import PersonReview, add_decisions, apply_review
-from engine.run.job import read_pools
 from engine.store.changes import Removal, detach_set, remove_stored
+from engine.store.existing import read_existing
 from engine.store.proposals import DecisionKind, attach_proposal, keep_decision, read_decisions, reject_proposal
 from engine.store.sample_set import SampleSet
 from engine.store.store import list_sets, write_set
@@ -44,7 +44,7 @@ def review(
 
 def test_what_a_person_accepted_teaches_at_its_pole_while_it_is_attached_for_training(tmp_path: Path) -> None:
     def read(teach: bool = True) -> dict[str, float]:
-        return {seed.text: seed.quality for seed in read_pools(str(tmp_path), MODEL, teach).reviewed}
+        return {seed.text: seed.quality for seed in read_existing(str(tmp_path), MODEL.handle, teach).reviewed}
 
     rows = review(tmp_path, {0: "accept", 1: "refuse", 2: "other_pole", 3: "accept"}, "a")
     review(tmp_path, {1: "accept"}, "b", pool="eval")
@@ -53,7 +53,9 @@ def test_what_a_person_accepted_teaches_at_its_pole_while_it_is_attached_for_tra
 
     assert {TEXTS[0]: 1.0, TEXTS[2]: 0.0, TEXTS[3]: 1.0} == read()
     assert {} == read(teach=False)
-    assert digest_definition_and_samples(MODEL) == digest_definition_and_samples(read_pools(str(tmp_path), MODEL, True))
+    assert digest_definition_and_samples(MODEL) == digest_definition_and_samples(
+        replace(MODEL, existing=read_existing(str(tmp_path), MODEL.handle))
+    )
     remove_stored(stored, Removal((rows[0]["id"],), datetime.now(UTC)))
     assert {TEXTS[2]: 0.0, TEXTS[3]: 1.0} == read()
     detach_set(list_sets(str(tmp_path), HANDLE, "train")[0])

@@ -13,7 +13,7 @@ from fakes.builders import make_exemplar, make_stamp
 from fakes.stored import HANDLE, write_lines, write_model
 
 from engine.definitions.loader import load_model
-from engine.domain.model import Pool
+from engine.domain.model import Existing, Pool
 from engine.domain.samples import make_row
 from engine.errors import DefinitionError, InputError
 from engine.settings import Settings
@@ -88,7 +88,8 @@ def test_project_opens_elsewhere_and_says_what_the_gate_says(settings: Settings,
     found: dict[str, Any] = json.loads(said_there.splitlines()[-1])
     # The gate's own verdict on all that the model has, beside a run that adds nothing.
     attached = read_attached(list_sets(settings.samples_uri, HANDLE, "train"))
-    frame = make_whole_frame(replace(load_model(settings.models_uri, HANDLE), attached=attached), [])
+    model = replace(load_model(settings.models_uri, HANDLE), existing=Existing(attached=attached))
+    frame = make_whole_frame(model, [])
     ours = join_outcomes([run_suite(FOLDER / "whole.json", frame, {"row_floor": 1})])
 
     assert {"whole": 2, "held_out": 1} == written.checks

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from fakes.builders import make_exemplar, make_model, make_stamp
+from fakes.builders import make_exemplar, make_stamp
 from fakes.stored import HANDLE
 
 from engine.domain.samples import make_row
 from engine.errors import StoreError
-from engine.run.job import read_pools
 from engine.store.changes import Removal, remove_stored
 from engine.store.index.samples import open_samples
 from engine.store.index.search import find_nearest
@@ -95,14 +94,3 @@ def test_texts_are_read_by_their_position_across_sets(tmp_path: Path) -> None:
     assert samples.count_subjects("clarity") == samples.count_subjects()
     assert {} == samples.count_subjects("safety")
     assert [6, 6] == [sum(map(len, samples.texts.walk_hashes(column))) for column in ("signature", "runs")]
-
-
-def test_samples_are_read_again_only_where_other_sets_are_attached(tmp_path: Path) -> None:
-    attach(tmp_path, "one")
-    first = read_pools(str(tmp_path), make_model(handle=HANDLE))
-    second = read_pools(str(tmp_path), first)
-    attach(tmp_path, "two", ("a text of the second set", "and one more of it"))
-    third = read_pools(str(tmp_path), second)
-
-    assert first.attached is second.attached
-    assert (2, 4) == (len(second.attached), len(third.attached))
