@@ -123,8 +123,9 @@ class Plan:
 
 
 # Fields of a model that hold samples, or that change no text.
-_NO_DEFINITION = frozenset(
-    "seeds conflicting_labels texts existing skipped document own_suites effort additional_terms upstream_sources".split()
+_NO_DEFINITION = (
+    *("seeds", "conflicting_labels", "texts", "existing", "skipped", "document"),
+    *("own_suites", "effort", "additional_terms", "upstream_sources"),
 )
 
 
