@@ -28,7 +28,7 @@ def write_job(job: Job) -> bytes:
     Raises:
         InputError: the model has more than ``MOST_STORED`` samples.
     """
-    stored = {name: tuple(getattr(job.model, name)) for name in STORED}
+    stored = {name: tuple(getattr(job.model.existing, name)) for name in STORED}
     if (count := sum(map(len, stored.values()))) > MOST_STORED:
         raise InputError(
             f"{job.model.handle} has {count:,} stored samples, and a run that waits for a batch takes {MOST_STORED:,} "
@@ -36,11 +36,12 @@ def write_job(job: Job) -> bytes:
         )
     missing = None if job.missing is None else list(job.missing.items())
     inputs = job.model, stored, job.synth_type, job.level, job.note, missing
-    return _INPUTS.dump_json(inputs, exclude={0: set(STORED)})
+    return _INPUTS.dump_json(inputs, exclude={0: {"existing": set(STORED)}})
 
 
 def read_job(written: bytes) -> Job:
     """Return the job that ``write_job`` wrote."""
     inputs: Any = _INPUTS.validate_json(written)
     model, stored, synth_type, level, note, missing = inputs
-    return Job(replace(model, **stored), synth_type, level, note, None if missing is None else dict(missing))
+    model = replace(model, existing=replace(model.existing, **stored))
+    return Job(model, synth_type, level, note, None if missing is None else dict(missing))
