@@ -155,12 +155,12 @@ async def make_samples(
         if request.batch == "all" and models.voting_judge:
             models.voting_judge.ask_ahead = batching.queue_votes
         await run_rounds(rounds, models, progress, expected, resources, batching.queue_cells)
-    # If other sets were attached since the job was loaded, ``write`` returns the ids of their runs: check again.
+    # If other sets were attached since the check, ``write`` returns the ids of their runs: check again.
     stored: StoredSet | tuple[str, ...] = ()
-    existing = job.model.existing
+    replaces = job.model.existing.replaces
     while not isinstance(stored, StoredSet):
-        if stored:
-            existing = read_existing(settings.samples_uri, job.model.handle, settings.reviews_teach, existing.replaces)
+        # Other runs and people may have added samples since the job was loaded.
+        existing = read_existing(settings.samples_uri, job.model.handle, settings.reviews_teach, replaces)
         verdict = await call(check, rounds, stamp, existing, run_in_worker, request.review, request.strict)
         recheck_against_new_sets(job, verdict, stored, settings)
         await lease.confirm()
