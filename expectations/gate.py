@@ -4,9 +4,9 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,10 @@ import pandas as pd
 import sqlalchemy.orm  # noqa: F401
 
 from engine.asking.held_out import restrict_to_pool
-from engine.asking.plan import nest_poles
-from engine.choosing.diversity import measure_diversity
-from engine.choosing.rounds import Rounds
 from engine.definitions.effort import name_higher_effort
 from engine.domain.model import EFFORTS, Model, OwnSuite, SynthType
-from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp, make_sample_table
+from engine.domain.samples import SAMPLE_SCHEMA, Row, make_sample_table
 from engine.domain.verdict import GATE_SUITES, PoleDiversity, Verdict
-from engine.report.summary import make_rows
 from engine.system.importing import importing, importing_when_used
 from expectations.frames import make_sides_frame, make_whole_frame
 from expectations.patterns import find_endless_pattern
@@ -39,31 +35,20 @@ OWN_REMEDY = (
 _PER_THREAD = threading.local()
 
 
-def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> Callable[[], Verdict]:
-    """Return a function that runs the gate over the run's rows and all stored samples, here or in another process.
-
-    ``model`` has the samples that are attached and held out now, not when the run was planned.
-    """
-    return partial(
-        check_model,
-        make_rows(rounds, stamp, rounds.choice.chosen),
-        model,
-        stamp.synth_type,
-        run_id=stamp.run_id,
-        quotas=rounds.plan.max_quota if rounds.plan.missing is None else nest_poles(rounds.plan.missing),
-        diversity=measure_diversity(rounds, rounds.embedder),
-    )
-
-
 def check_model(
     rows: Sequence[Row],
     model: Model,
     synth_type: SynthType,
     run_id: str,
-    quotas: int | dict[str, dict[str, int]],
+    quotas: int | Mapping[str, Mapping[str, int]],
     diversity: Sequence[PoleDiversity],
 ) -> Verdict:
-    """Run the gate over a run's rows and a model's samples; ``quotas`` and ``diversity`` as in ``make_parameters``."""
+    """Run the gate over a run's rows and a model's samples, here or in another process.
+
+    Args:
+        model: with the samples that are attached and held out now, not when the run was planned.
+        quotas, diversity: as in ``make_parameters``.
+    """
     run, sides = make_sample_table(rows).to_pandas(), make_sides_frame(model, synth_type, rows)
     frames = {RUN_SUITE: run, WHOLE_SUITE: make_whole_frame(restrict_to_pool(model, synth_type), rows)}
     frames |= {} if sides is None else {HELD_OUT_SUITE: sides}

@@ -15,11 +15,13 @@ from engine.domain.run_request import RunRequest
 from engine.domain.verdict import RunResult
 from engine.run.job import Job
 from engine.run.outcome import find_finished, read_result
+from engine.run.rounds import make_tools
 from engine.settings import read_settings
 from engine.store.existing import read_existing
 from engine.store.store import StoredSet
 from engine.system.concurrency import add_log_context
-from expectations.own_suites import check_own_suites
+from engine.text.embedding import SentenceEncoder
+from expectations.own_suites import check_own_suites, make_own_rules
 from flows.batches.waiting import BatchAwaited, Batching, open_batching, suspend, wait_for_batch
 from flows.observability.logs import ignore_closed_output
 from flows.review.flow import resume_review
@@ -38,7 +40,7 @@ from flows.run.outcome import (
 )
 from flows.run.parameters import Batch, ChosenEffort, Handle, PerPole
 from flows.run.resources import RunResources, find_shared, open_run_resources
-from flows.run.rounds import estimate, run_rounds
+from flows.run.rounds import estimate, run_as_tasks
 from flows.run.run_events import release_events, sending_heartbeats
 from flows.run.set_events import emit_written
 from tasks.check import check
@@ -147,29 +149,32 @@ async def make_samples(
         await lease.confirm()
         return find_complete(settings, job)
     add_log_context(effort=job.level.effort)
-    stamp = make_stamp(job)
+    stamp, embedder = make_stamp(job), SentenceEncoder()
     async with resources.open_models(job.level, progress) as models:
-        rounds = await call(plan, settings, job, models.gateway, run_in_worker)
-        await batching.take_over(rounds.plan.plan_id, resources.client)
-        expected = await estimate(settings, rounds, models, progress)
+        state = await call(plan, settings, job, models.gateway, embedder, run_in_worker)
+        await batching.take_over(state.plan.plan_id, resources.client)
+        expected = await estimate(settings, state.plan, models, progress)
+        own_rules = make_own_rules(state.plan, run_in_worker)
+        tools = await make_tools(state, models, embedder, own_rules, progress, run_in_worker)
         if request.batch == "all" and models.voting_judge:
             models.voting_judge.ask_ahead = batching.queue_votes
-        await run_rounds(rounds, models, progress, expected, resources, batching.queue_cells)
+        queue_cells = partial(batching.queue_cells, gateway=models.gateway)
+        state = await run_as_tasks(state, tools, expected, resources, queue_cells)
     # If other sets were attached since the check, ``write`` returns the ids of their runs: check again.
     stored: StoredSet | tuple[str, ...] = ()
     replaces = job.model.existing.replaces
     while not isinstance(stored, StoredSet):
         # Other runs and people may have added samples since the job was loaded.
         existing = read_existing(settings.samples_uri, job.model.handle, settings.reviews_teach, replaces)
-        verdict = await call(check, rounds, stamp, existing, run_in_worker, request.review, request.strict)
+        verdict = await call(check, state, stamp, existing, embedder, run_in_worker, request.review, request.strict)
         recheck_against_new_sets(job, verdict, stored, settings)
         await lease.confirm()
-        stored = call(write, settings, rounds, stamp, verdict, models.gateway)
+        stored = call(write, settings, state, stamp, verdict, models.gateway, embedder)
     await batching.finish()
     emit_written(stored)
     finish_replacing(stored)
-    await report(rounds, verdict, stored, expected, models.gateway.budget, settings.api_url)
-    return conclude(rounds, stamp, verdict, stored)
+    await report(state, verdict, stored, expected, models.gateway.budget, settings.api_url)
+    return conclude(state, stamp, verdict, stored)
 
 
 async def load_job(request: RunRequest, resources: RunResources) -> Job:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from engine.choosing.rounds import Rounds
+from engine.choosing.run_state import RunState
 from engine.domain.samples import RunStamp
 from engine.domain.verdict import Verdict
 from engine.llm.gateway.model_gateway import ModelGateway
@@ -13,12 +13,18 @@ from engine.report.summary import make_sample_set
 from engine.run.outcome import make_entry_check
 from engine.settings import Settings
 from engine.store.store import StoredSet, write_set
+from engine.text.embedding import Embedder
 from engine.text.formatting import join_words
 
 
 @task(name="write", task_run_name="write: {verdict.status}", cache_policy=NO_CACHE, persist_result=False)
 def write(
-    settings: Settings, rounds: Rounds, stamp: RunStamp, verdict: Verdict, gateway: ModelGateway
+    settings: Settings,
+    state: RunState,
+    stamp: RunStamp,
+    verdict: Verdict,
+    gateway: ModelGateway,
+    embedder: Embedder,
 ) -> StoredSet | tuple[str, ...]:
     """Return the stored sample set or, if sets were attached since the check, their run ids: then it is not written.
 
@@ -27,7 +33,7 @@ def write(
         ModelBusyError: a text of the set was added to the model's samples during the run; nothing is written.
     """
     until = datetime.now(UTC) + timedelta(days=settings.review_days)
-    sample_set = make_sample_set(rounds, stamp, verdict, gateway, until)
+    sample_set = make_sample_set(state, stamp, verdict, gateway, embedder, until)
     newer: list[str] = []
     rows = sample_set.kept if sample_set.status == "attached" else []
     checked_against = (*verdict.checked_against, *sample_set.replaces) if verdict.success else None

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.choosing.rounds import Rounds
+from engine.choosing.run_state import RunState
 from engine.domain.model import POLES
 from engine.domain.verdict import Diversity, PoleDiversity
 from engine.text.embedding import Embedder, Vectors
@@ -39,12 +39,12 @@ MIN_DISTANCE = 1e-3
 ORDER_LANGUAGES = frozenset({"en", "de", "es", "fr", "it", "ko", "nl", "pl", "pt", "ru", "tr"})
 
 
-def measure_diversity(rounds: Rounds, embedder: Embedder) -> tuple[PoleDiversity, ...]:
+def measure_diversity(state: RunState, embedder: Embedder) -> tuple[PoleDiversity, ...]:
     """Measure the diversity of the chosen exemplars of each trait and pole, and of the pole's seeds if it has any."""
-    plan, results = rounds.plan, []
+    plan, results = state.plan, []
     encoder = embedder if plan.language.encoder_supports_language else None
     for trait, pole in plan.model.poles:
-        texts = [item.text or "" for item in rounds.choice.at(trait, pole)]
+        texts = [item.text or "" for item in state.choice.at(trait, pole)]
         seeds = {side: [seed.text for seed in plan.model.seeds_at(trait, side)] for side in POLES}
         both = [text for side in POLES for text in seeds[side]]
         likeness = measure_seed_likeness(texts, seeds[pole], both, encoder) if encoder else None
@@ -54,11 +54,11 @@ def measure_diversity(rounds: Rounds, embedder: Embedder) -> tuple[PoleDiversity
     return tuple(results)
 
 
-def list_diversity_texts(rounds: Rounds) -> list[str]:
+def list_diversity_texts(state: RunState) -> list[str]:
     """Return the texts that ``measure_diversity`` embeds and the rounds have not embedded."""
-    if rounds.plan.language.code not in ORDER_LANGUAGES:
+    if state.plan.language.code not in ORDER_LANGUAGES:
         return []
-    groups = [[item.text or "" for item in rounds.choice.at(*pole)] for pole in rounds.plan.model.poles]
+    groups = [[item.text or "" for item in state.choice.at(*pole)] for pole in state.plan.model.poles]
     return [text for group in groups for text in list_orderings(group)]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from engine.choosing.probe import INSEPARABLE_ERRORS_ALONE
 from engine.choosing.probe import MIN_AUC as MIN_PROBE_AUC
-from engine.choosing.rounds import Rounds
+from engine.choosing.run_state import RunState
 from engine.choosing.shortcuts import STRONG_AUC, Shortcut
 from engine.definitions.effort import name_higher_effort
 from engine.domain.finding import Finding
@@ -34,14 +34,14 @@ SAY_IN_BRIEF = "say in the brief's edge_cases that both poles may have it"
 NOT_SHOWN = "The brief cannot help, because this model does not read it."
 
 
-def list_missing(rounds: Rounds) -> tuple[Finding, ...]:
+def list_missing(state: RunState) -> tuple[Finding, ...]:
     """Return a finding for each trait and pole with missing exemplars, with the main reasons."""
     findings = []
-    for (trait, pole), missing in rounds.choice.shortfall.items():
+    for (trait, pole), missing in state.choice.shortfall.items():
         if missing:
-            quota, label = rounds.plan.quotas[trait, pole], rounds.plan.model.trait(trait).label(pole)
-            rejected = [item for item in rounds.choice.rejected if (item.trait, item.pole) == (trait, pole)]
-            after = count_noun(rounds.round_no, "round")
+            quota, label = state.plan.quotas[trait, pole], state.plan.model.trait(trait).label(pole)
+            rejected = [item for item in state.choice.rejected if (item.trait, item.pole) == (trait, pole)]
+            after = count_noun(state.round_no, "round")
             finding = Finding(
                 code="missing_exemplars",
                 severity="critical",
@@ -49,43 +49,43 @@ def list_missing(rounds: Rounds) -> tuple[Finding, ...]:
                 remedy=_explain_reasons(rejected),
                 trait=trait,
                 pole=pole,
-                numbers={"quota": quota, "missing": missing, "rounds": rounds.round_no},
+                numbers={"quota": quota, "missing": missing, "rounds": state.round_no},
             )
             findings.append(finding)
     return tuple(findings)
 
 
-def list_unseparated(rounds: Rounds, status: str, strict: bool = False) -> tuple[Finding, ...]:
+def list_unseparated(state: RunState, status: str, strict: bool = False) -> tuple[Finding, ...]:
     """Return findings on surely inseparable poles that no judge confirms, and on poles that the probe hardly separates.
 
     Args:
         status: the status of the run's set.
         strict: whether inseparable poles are critical.
     """
-    auc_of_kept = {item.trait: item.auc for item in rounds.recheck.probes if item.auc is not None}
+    auc_of_kept = {item.trait: item.auc for item in state.recheck.probes if item.auc is not None}
     findings = {}
-    for key, auc in rounds.inseparable.items():
-        accepted = [item for item in rounds.exemplars if item.trait == key and item.is_accepted]
-        if rounds.judge_aucs.get(key, 0.0) < MIN_AUC and not any(item.votes for item in accepted):
-            headline = f"no measure separates {' from '.join(map(rounds.plan.model.trait(key).label, POLES))}"
+    for key, auc in state.inseparable.items():
+        accepted = [item for item in state.exemplars if item.trait == key and item.is_accepted]
+        if state.judge_aucs.get(key, 0.0) < MIN_AUC and not any(item.votes for item in accepted):
+            headline = f"no measure separates {' from '.join(map(state.plan.model.trait(key).label, POLES))}"
             kept = f", {auc_of_kept[key]:.2f} in kept ones" if key in auc_of_kept else ""
             aucs = f"AUC {auc:.2f} in all {len(accepted)} accepted texts{kept}"
             findings[key] = Finding(
                 code="inseparable",
                 severity="critical" if strict else "warning",
                 text=f"{headline} ({aucs}): a classifier learns nothing from them",
-                remedy=capitalise(_advise_sharper_poles(rounds, key, status)),
+                remedy=capitalise(_advise_sharper_poles(state, key, status)),
                 headline=headline,
                 trait=key,
                 numbers={"auc": auc, "accepted": len(accepted)},
             )
-    for probe in rounds.recheck.probes:
+    for probe in state.recheck.probes:
         if probe.is_inseparable and probe.trait not in findings:
-            auc, poles = probe.auc or 0.0, " and ".join(map(rounds.plan.model.trait(probe.trait).label, POLES))
+            auc, poles = probe.auc or 0.0, " and ".join(map(state.plan.model.trait(probe.trait).label, POLES))
             separated = f"separated {probe.separable}".replace("separated hardly", "hardly separated")
             is_sure = auc + INSEPARABLE_ERRORS_ALONE * probe.error < MIN_PROBE_AUC
             few = "" if is_sure else ", perhaps by chance, since there are so few"
-            advice = _advise_sharper_poles(rounds, probe.trait, status)
+            advice = _advise_sharper_poles(state, probe.trait, status)
             findings[probe.trait] = Finding(
                 code="hardly_separated",
                 severity="warning",
@@ -97,11 +97,11 @@ def list_unseparated(rounds: Rounds, status: str, strict: bool = False) -> tuple
     return tuple(findings.values())
 
 
-def list_rechecked(rounds: Rounds, status: str, strict: bool = False) -> tuple[Finding, ...]:
+def list_rechecked(state: RunState, status: str, strict: bool = False) -> tuple[Finding, ...]:
     """Return the findings of the recheck; arguments as for ``list_unseparated``."""
     wrong_sides = [
-        _describe_wrong_side(rounds, probe.trait, probe.wrong_side, status)
-        for probe in rounds.recheck.probes
+        _describe_wrong_side(state, probe.trait, probe.wrong_side, status)
+        for probe in state.recheck.probes
         if probe.wrong_side
     ]
     # The gate itself warns of lengths above this AUC.
@@ -109,19 +109,19 @@ def list_rechecked(rounds: Rounds, status: str, strict: bool = False) -> tuple[F
         Finding(
             code=f"shortcut_{item.kind}",
             severity="warning",
-            text=item.describe(rounds.plan.model.trait(item.trait).label(item.pole)),
-            remedy=_advise_against(rounds, item),
+            text=item.describe(state.plan.model.trait(item.trait).label(item.pole)),
+            remedy=_advise_against(state, item),
             trait=item.trait,
             numbers={"auc": item.auc},
         )
-        for item in rounds.recheck.shortcuts
+        for item in state.recheck.shortcuts
         if not (item.kind == "length" and item.auc > STRONG_AUC)
     ]
-    return (*list_unseparated(rounds, status, strict), *wrong_sides, *shortcuts)
+    return (*list_unseparated(state, status, strict), *wrong_sides, *shortcuts)
 
 
-def _describe_wrong_side(rounds: Rounds, trait: str, keys: Collection[str], status: str) -> Finding:
-    handle, chosen = rounds.plan.model.handle, rounds.choice.chosen
+def _describe_wrong_side(state: RunState, trait: str, keys: Collection[str], status: str) -> Finding:
+    handle, chosen = state.plan.model.handle, state.choice.chosen
     ids = tuple(make_id(handle, item.trait, item.text or "") for item in chosen if item.key in keys)
     total = sum(exemplar.trait == trait for exemplar in chosen)
     named, more = " ".join(map(str, ids[:NAMED_IDS])), f" ({len(ids) - NAMED_IDS} more there)"
@@ -146,25 +146,25 @@ def _describe_wrong_side(rounds: Rounds, trait: str, keys: Collection[str], stat
     )
 
 
-def _advise_sharper_poles(rounds: Rounds, trait: str, status: str) -> str:
-    fewest = min(len(rounds.plan.model.seeds_at(trait, pole)) for pole in POLES)
+def _advise_sharper_poles(state: RunState, trait: str, status: str) -> str:
+    fewest = min(len(state.plan.model.seeds_at(trait, pole)) for pole in POLES)
     return f"{MORE_SEEDS if fewest < ENOUGH_SEEDS else LOOK_AT_SEEDS}{WAYS_BACK.get(status, '')}."
 
 
-def _advise_against(rounds: Rounds, shortcut: Shortcut) -> str:
+def _advise_against(state: RunState, shortcut: Shortcut) -> str:
     """Advise what to do about a shortcut: the remedies that work for the run's effort, synth model and seeds."""
-    level = rounds.plan.level
-    has_seeds = any(rounds.plan.model.seeds_at(shortcut.trait, pole) for pole in POLES)
+    level = state.plan.level
+    has_seeds = any(state.plan.model.seeds_at(shortcut.trait, pole) for pole in POLES)
     remedies = []
     if shortcut.is_in_single_texts and not level.replacement_rounds:
         remedies.append(name_higher_effort(REPLACE_THEM, level.effort))
     if has_seeds:
         remedies.append(LEVEL_SEEDS)
-    elif rounds.only_clear:
+    elif state.only_clear:
         remedies.append(ADD_SEEDS)
-    if not rounds.only_clear:
+    if not state.only_clear:
         remedies.append(SAY_IN_BRIEF)
-    return f"{LEARNED_INSTEAD}: {', or '.join(remedies)}.{f' {NOT_SHOWN}' if rounds.only_clear else ''}"
+    return f"{LEARNED_INSTEAD}: {', or '.join(remedies)}.{f' {NOT_SHOWN}' if state.only_clear else ''}"
 
 
 def _explain_reasons(rejected: Sequence[Exemplar]) -> str:

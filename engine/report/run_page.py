@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable
 
-from engine.choosing.rounds import Rounds
+from engine.choosing.run_state import RunState
 from engine.domain.finding import Finding
 from engine.domain.model import POLES, Model
 from engine.domain.samples import count_reasons
@@ -31,7 +31,7 @@ _OPENER = re.compile(r"^(?:(?=[-+=])|(\d{1,9})(?=[.)](?:\s|$)))")
 
 
 def write_page(
-    rounds: Rounds,
+    state: RunState,
     verdict: Verdict,
     stored: StoredSet,
     estimate: Estimate,
@@ -39,33 +39,33 @@ def write_page(
     api_url: str | None = None,
 ) -> str:
     """Write the page of a run that has a verdict; ``api_url`` is the HTTP API's address, None if there is none."""
-    headline, sentence = map(escape, describe_verdict(rounds, verdict))
+    headline, sentence = map(escape, describe_verdict(state, verdict))
     causes = verdict.causes
-    reasons = [f"{name_reason(reason)}: {count:,}" for reason, count in count_reasons(rounds.choice.rejected).items()]
+    reasons = [f"{name_reason(reason)}: {count:,}" for reason, count in count_reasons(state.choice.rejected).items()]
     sections = [
-        f"# {rounds.plan.model.handle}: {headline}\n\n**{sentence}**",
-        write_next_steps(rounds, verdict, stored, api_url),
+        f"# {state.plan.model.handle}: {headline}\n\n**{sentence}**",
+        write_next_steps(state, verdict, stored, api_url),
         write_list("Why:", causes),
         write_list("Warnings:", write_findings(verdict.findings)),
-        _write_kept(rounds, verdict),
-        write_list(f"## Not kept: {count_others(rounds.choice)}", reasons),
+        _write_kept(state, verdict),
+        write_list(f"## Not kept: {count_others(state.choice)}", reasons),
         _write_costs(budget, estimate),
     ]
     return "\n\n".join(section for section in sections if section)
 
 
-def write_next_steps(rounds: Rounds, verdict: Verdict, stored: StoredSet, api_url: str | None) -> str:
+def write_next_steps(state: RunState, verdict: Verdict, stored: StoredSet, api_url: str | None) -> str:
     """Write the steps as markdown; ``api_url`` is the HTTP API's address, None if there is none."""
     report = _write_report_step(stored, api_url)
     if verdict.proposed:
         return "\n\n".join(["## Next", *_write_review_steps(stored, report, api_url)])
     if verdict.success:
-        return write_use(stored, rounds.plan.synth_type == "enrich", bool(verdict.warnings), api_url)
+        return write_use(stored, state.plan.synth_type == "enrich", bool(verdict.warnings), api_url)
     again = "**Start again** when that is done. Replies are kept, so only the missing exemplars are requested:"
-    command = format_command(rounds.plan.model, rounds.plan.synth_type, rounds.plan.level.effort)
-    if rounds.is_hopeless:
+    command = format_command(state.plan.model, state.plan.synth_type, state.plan.level.effort)
+    if state.is_hopeless:
         again = "**Start again** with another model. To ask the same model again, delete its replies first:"
-        command = f"exemplars prune --replies {rounds.plan.model.handle}\n{command}"
+        command = f"exemplars prune --replies {state.plan.model.handle}\n{command}"
     return "\n\n".join(["## Next", report, again, _write_code("sh", command)])
 
 
@@ -143,15 +143,15 @@ def _write_code(language: str, *lines: str) -> str:
     return "\n".join([f"```{language}", *lines, "```"])
 
 
-def _write_kept(rounds: Rounds, verdict: Verdict) -> str:
+def _write_kept(state: RunState, verdict: Verdict) -> str:
     """Write the number of exemplars of each pole and, if they are attached, the first of each."""
     lines = ["## Kept", ""]
-    for trait in rounds.plan.model.traits:
+    for trait in state.plan.model.traits:
         for pole in POLES:
-            chosen = rounds.choice.at(trait.key, pole)
-            quota = rounds.plan.quotas[trait.key, pole]
+            chosen = state.choice.at(trait.key, pole)
+            quota = state.plan.quotas[trait.key, pole]
             lines.append(f"- **{escape(trait.name)}, {escape(trait.label(pole))}**: {len(chosen):,} of {quota:,}")
-            if verdict.success and chosen and trait in rounds.plan.model.traits[:MAX_TRAITS]:
+            if verdict.success and chosen and trait in state.plan.model.traits[:MAX_TRAITS]:
                 lines.append(f"  - {escape(chosen[0].text or '')}")
     return "\n".join(lines)
 

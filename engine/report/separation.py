@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from engine.axis.breaks import Breaks
 from engine.choosing.probe import Probe
-from engine.choosing.rounds import Rounds
+from engine.choosing.run_state import RunState
 from engine.domain.samples import make_id
 
 NOTHING = "–"
@@ -50,12 +50,12 @@ class Separation:
         return f"none, since the clusters overlap from {_format_score(breaks.developing + breaks.gap)} to {developing}"
 
 
-def list_separations(rounds: Rounds) -> tuple[Separation, ...]:
+def list_separations(state: RunState) -> tuple[Separation, ...]:
     """Return the separation of each probed trait's poles."""
-    plan = rounds.plan
-    ids = {item.key: make_id(plan.model.handle, item.trait, item.text or "") for item in rounds.choice.chosen}
+    plan = state.plan
+    ids = {item.key: make_id(plan.model.handle, item.trait, item.text or "") for item in state.choice.chosen}
     clauses = [
-        (item.trait, item.describe(plan.model.trait(item.trait).label(item.pole))) for item in rounds.recheck.shortcuts
+        (item.trait, item.describe(plan.model.trait(item.trait).label(item.pole))) for item in state.recheck.shortcuts
     ]
     return tuple(
         Separation(
@@ -65,7 +65,7 @@ def list_separations(rounds: Rounds) -> tuple[Separation, ...]:
             is_graded=plan.synth_type != "enrich",
             language_known=plan.language.encoder_supports_language,
         )
-        for probe in rounds.recheck.probes
+        for probe in state.recheck.probes
     )
 
 

@@ -15,10 +15,10 @@ from engine.asking.plan import digest_definition, digest_definition_and_samples,
 from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import count_shares
 from engine.axis.pole_scores import measure_pole_positions
-from engine.choosing.rounds import Rounds
+from engine.choosing.run_state import RunState
 from engine.domain.finding import write_findings
 from engine.domain.model import Model, Seed
-from engine.domain.samples import Exemplar, Row, RunStamp, count_reasons, make_id, make_row
+from engine.domain.samples import Row, RunStamp, count_reasons, make_id
 from engine.domain.verdict import Verdict
 from engine.domain.votes import count_votes
 from engine.estimate.notes import list_notes
@@ -31,6 +31,7 @@ from engine.report.wording import describe_verdict
 from engine.screening.in_context_judge import list_calibration_examples
 from engine.store.layout import CARD, DEFINITION, REPORT, REVIEW_DATA, VERDICT
 from engine.store.sample_set import SampleSet
+from engine.text.embedding import Embedder
 from engine.text.formatting import capitalise
 
 PACKAGES = (
@@ -41,25 +42,20 @@ PACKAGES = (
 )
 
 
-def make_rows(rounds: Rounds, stamp: RunStamp, exemplars: Sequence[Exemplar]) -> list[Row]:
-    """Return the rows of exemplars, in cell order; ``samples.parquet`` has the rows of the chosen ones."""
-    ordered = sorted(exemplars, key=lambda exemplar: (exemplar.order, exemplar.number))
-    return [_make_row(rounds, stamp, exemplar) for exemplar in ordered]
-
-
-def make_rejected_rows(rounds: Rounds, stamp: RunStamp, verdict: Verdict) -> list[Row]:
+def make_rejected_rows(state: RunState, stamp: RunStamp, verdict: Verdict) -> list[Row]:
     """Return the rows of ``rejected.pq``; if the gate failed, the chosen exemplars are among them as ``surplus``."""
-    rejected = list(rounds.choice.rejected)
+    rejected = list(state.choice.rejected)
     if not verdict.success:
-        rejected += [replace(exemplar, reason="surplus") for exemplar in rounds.choice.chosen]
-    return make_rows(rounds, stamp, rejected)
+        rejected += [replace(exemplar, reason="surplus") for exemplar in state.choice.chosen]
+    return state.make_rows(stamp, rejected)
 
 
 def make_sample_set(
-    rounds: Rounds,
+    state: RunState,
     stamp: RunStamp,
     verdict: Verdict,
     gateway: ModelGateway,
+    embedder: Embedder,
     until: datetime | None = None,
 ) -> SampleSet:
     """Return the set that a run stores: its rows and documents.
@@ -67,59 +63,60 @@ def make_sample_set(
     Args:
         until: the deadline for a person's review, if the set is proposed.
     """
-    kept = make_rows(rounds, stamp, rounds.choice.chosen)
-    rejected = make_rejected_rows(rounds, stamp, verdict)
-    model = rounds.plan.model
+    kept = state.make_rows(stamp, state.choice.chosen)
+    rejected = make_rejected_rows(state, stamp, verdict)
+    model = state.plan.model
     attached = kept if verdict.success else []
-    report = make_report_data(rounds, stamp, verdict, gateway, attached, rejected)
-    card = render_card(model, stamp, attached, gateway.endpoint.name, rounds.plan.language, f"{report.headline}.")
+    report = make_report_data(state, stamp, verdict, gateway, embedder, attached, rejected)
+    card = render_card(model, stamp, attached, gateway.endpoint.name, state.plan.language, f"{report.headline}.")
     documents = {
-        VERDICT: json.dumps(_make_verdict_document(rounds, verdict, report), indent=2, ensure_ascii=False) + "\n",
+        VERDICT: json.dumps(_make_verdict_document(state, verdict, report), indent=2, ensure_ascii=False) + "\n",
         REPORT: render_report(report),
         CARD: card,
         DEFINITION: write_definition(model),
-        **({REVIEW_DATA: write_review_data(rounds)} if verdict.proposed else {}),
+        **({REVIEW_DATA: write_review_data(state, embedder)} if verdict.proposed else {}),
     }
     return SampleSet(
         stamp=stamp,
         pool=choose_pool(stamp.synth_type),
         status=verdict.status,
-        plan_id=rounds.plan.plan_id,
+        plan_id=state.plan.plan_id,
         kept=attached,
         rejected=rejected,
         documents=documents,
-        versions=list_versions(bool(rounds.plan.model.texts.files)),
+        versions=list_versions(bool(state.plan.model.texts.files)),
         inputs={
             "definition": digest_definition_and_samples(model),
             "meaning": digest_definition(model),
-            "seed": rounds.plan.seed,
-            "level": asdict(rounds.plan.level),
+            "seed": state.plan.seed,
+            "level": asdict(state.plan.level),
             "checked_beside": list(verdict.checked_against),
-            **({} if rounds.plan.missing is None else {"lacking": nest_poles(rounds.plan.missing)}),
+            **({} if state.plan.missing is None else {"lacking": nest_poles(state.plan.missing)}),
             **({"questions": [asdict(question) for question in model.questions]} if model.questions else {}),
             **({"allow": list(model.allow)} if model.allow else {}),
             **({"expectations": {suite.name: suite.sha256 for suite in model.own_suites}} if model.own_suites else {}),
         },
         review={"until": until.isoformat(timespec="seconds")} if until and verdict.proposed else {},
         replaces=model.existing.replaces if verdict.success else (),
-        prompts=list(_list_prompts(rounds, (*attached, *rejected))),
+        prompts=list(_list_prompts(state, (*attached, *rejected))),
     )
 
 
 def make_report_data(
-    rounds: Rounds,
+    state: RunState,
     stamp: RunStamp,
     verdict: Verdict,
     gateway: ModelGateway,
+    embedder: Embedder,
     kept: Sequence[Row],
     rejected: Sequence[Row],
 ) -> ReportData:
     """Collect the data of ``report.html``."""
-    model = rounds.plan.model
-    counts = rounds.count_kept()
-    positions = measure_pole_positions(rounds.plan.axes, rounds.exemplars, rounds.embedder)
-    rows = {exemplar.key: _make_row(rounds, stamp, exemplar)["id"] for exemplar in rounds.exemplars}
-    headline, summary = describe_verdict(rounds, verdict)
+    model = state.plan.model
+    counts = state.count_kept()
+    positions = measure_pole_positions(state.plan.axes, state.exemplars, embedder)
+    rows = {exemplar.key: state.make_row(stamp, exemplar)["id"] for exemplar in state.exemplars}
+    headline, summary = describe_verdict(state, verdict)
     return ReportData(
         model=model,
         stamp=stamp,
@@ -128,43 +125,43 @@ def make_report_data(
         headline=capitalise(headline),
         summary=summary if verdict.success else "",
         notes=(
-            *list_notes(rounds.plan, gateway.endpoint),
-            *_name_shares(rounds),
-            *([str(rounds.sense_trial)] if rounds.sense_trial else ()),
+            *list_notes(state.plan, gateway.endpoint),
+            *_name_shares(state),
+            *([str(state.sense_trial)] if state.sense_trial else ()),
         ),
-        counts={key: (counts[key], quota) for key, quota in rounds.plan.quotas.items()},
+        counts={key: (counts[key], quota) for key, quota in state.plan.quotas.items()},
         kept=tuple(kept),
         rejected=tuple(rejected),
-        reasons=count_reasons(rounds.choice.rejected),
-        votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
-        separations=list_separations(rounds),
+        reasons=count_reasons(state.choice.rejected),
+        votes=count_votes(exemplar.votes for exemplar in state.exemplars),
+        separations=list_separations(state),
         positions={rows[key]: position for key, position in positions.items()},
-        details={rows[item.key]: item.detail for item in rounds.exemplars if item.reason},
+        details={rows[item.key]: item.detail for item in state.exemplars if item.reason},
         budget=gateway.budget,
     )
 
 
-def write_review_data(rounds: Rounds) -> str:
+def write_review_data(state: RunState, embedder: Embedder) -> str:
     """Return JSON with the traits, the labels of their poles, and the scores of each chosen exemplar by its id.
 
     ``position`` is between 0 at the negative pole and 1 at the positive; ``side`` is the probe's distance towards its
     pole, and the lower it is, the more doubtful the label; ``nearest`` is the id of the most similar text, with the
     cosine of both. Each is null if the encoder does not support the language.
     """
-    handle, chosen = rounds.plan.model.handle, rounds.choice.chosen
+    handle, chosen = state.plan.model.handle, state.choice.chosen
     ids = [make_id(handle, item.trait, item.text or "") for item in chosen]
-    positions = measure_pole_positions(rounds.plan.axes, chosen, rounds.embedder)
+    positions = measure_pole_positions(state.plan.axes, chosen, embedder)
     sides: dict[str, float] = {}
-    for probe in rounds.recheck.probes:
+    for probe in state.recheck.probes:
         items = [item for item in chosen if item.trait == probe.trait]
         for item, (positive, score) in zip(items, probe.scores, strict=False):
             sides[item.key] = round(score if positive else -score, 4)
-    nearest = _find_nearest(rounds)
+    nearest = _find_nearest(state, embedder)
     data = {
         "handle": handle,
         "traits": {
             trait.key: {"name": trait.name, "positive": trait.label("positive"), "negative": trait.label("negative")}
-            for trait in rounds.plan.model.traits
+            for trait in state.plan.model.traits
         },
         "samples": {
             str(sample_id): {
@@ -209,26 +206,26 @@ def list_versions(with_texts: bool) -> Mapping[str, str]:
     return versions | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
-def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData) -> dict[str, Any]:
+def _make_verdict_document(state: RunState, verdict: Verdict, report: ReportData) -> dict[str, Any]:
     return {
         "success": verdict.success,
         "failed": list(verdict.failed),
         "findings": write_findings(verdict.findings),
         "notes": list(report.notes),
         "suites": dict(verdict.suites),
-        "reasons": count_reasons(rounds.choice.rejected),
+        "reasons": count_reasons(state.choice.rejected),
         "probe": {item.probe.trait: {"auc": item.probe.auc} for item in report.separations},
         "breaks": {item.probe.trait: asdict(item.breaks) for item in report.separations if item.breaks},
         "shortcuts": [
             {name: getattr(item, name) for name in ("trait", "kind", "what", "pole", "auc")}
-            for item in rounds.recheck.shortcuts
+            for item in state.recheck.shortcuts
         ],
         "in_context_judge": {
-            trait: {"auc": auc, "measured": bool(list_calibration_examples(rounds.plan.model, trait))}
-            for trait, auc in rounds.judge_aucs.items()
+            trait: {"auc": auc, "measured": bool(list_calibration_examples(state.plan.model, trait))}
+            for trait, auc in state.judge_aucs.items()
         },
-        "judge": asdict(count_votes(exemplar.votes for exemplar in rounds.exemplars)),
-        "cost": describe_costs(report.budget, len(rounds.choice.chosen)),
+        "judge": asdict(count_votes(exemplar.votes for exemplar in state.exemplars)),
+        "cost": describe_costs(report.budget, len(state.choice.chosen)),
         "diversity": nest_poles(
             {
                 (item.trait, item.pole): asdict(item.exemplars) | {"seeds": asdict(item.seeds) if item.seeds else None}
@@ -238,35 +235,25 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
     }
 
 
-def _name_shares(rounds: Rounds) -> list[str]:
-    shares = count_shares((item.scenario for item in rounds.choice.chosen), rounds.plan.scenario_pool)
+def _name_shares(state: RunState) -> list[str]:
+    shares = count_shares((item.scenario for item in state.choice.chosen), state.plan.scenario_pool)
     subjects = ", ".join(f"{name} {count:,}" for name, count in shares.items())
     return [f"What the texts are about: {subjects}."] if len(shares) > 1 else []
 
 
-def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:
-    """Return a row; a chosen exemplar has a ``pair_id`` only if both poles of its pair are chosen.
-
-    The pair id begins with the plan id, so that it is unique among all plans.
-    """
-    whole = exemplar.pair_id in rounds.choice.paired or exemplar.reason is not None
-    pair_id = f"{rounds.plan.plan_id[:12]}/{exemplar.pair_id}" if whole else None
-    return make_row(exemplar, stamp, pair_id)
-
-
-def _list_prompts(rounds: Rounds, rows: Sequence[Row]) -> Iterator[dict[str, str | None]]:
+def _list_prompts(state: RunState, rows: Sequence[Row]) -> Iterator[dict[str, str | None]]:
     for sha256 in dict.fromkeys(row["prompt_sha256"] for row in rows):
-        if prompt := rounds.prompts.get(sha256):
+        if prompt := state.prompts.get(sha256):
             turns = json.dumps(prompt.turns, ensure_ascii=False)
             yield {"prompt_sha256": sha256, "system": prompt.system, "turns": turns, "user": prompt.user}
 
 
-def _find_nearest(rounds: Rounds) -> list[tuple[int, float]]:
+def _find_nearest(state: RunState, embedder: Embedder) -> list[tuple[int, float]]:
     """Return for each chosen exemplar the index of its nearest neighbour, and the cosine; empty for a single one."""
-    texts = [item.text or "" for item in rounds.choice.chosen]
-    if not rounds.plan.language.encoder_supports_language or len(texts) < 2:
+    texts = [item.text or "" for item in state.choice.chosen]
+    if not state.plan.language.encoder_supports_language or len(texts) < 2:
         return []
-    vectors = rounds.embedder.embed(texts)
+    vectors = embedder.embed(texts)
     likeness = vectors @ vectors.T
     np.fill_diagonal(likeness, -1.0)
     nearest = likeness.argmax(axis=1)

@@ -6,7 +6,7 @@ from typing import Any
 from engine.choosing.choice import Choice
 from engine.choosing.diversity import MIN_TEXTS as MIN_DIVERSITY_TEXTS
 from engine.choosing.probe import MIN_TEXTS as MIN_PROBE_TEXTS
-from engine.choosing.rounds import REPLY_REASONS, Rounds
+from engine.choosing.run_state import REPLY_REASONS, RunState
 from engine.domain.definition import Pole
 from engine.domain.finding import Finding
 from engine.domain.model import POLES
@@ -55,19 +55,19 @@ def state_headline(attached: int, findings: Sequence[Finding], synth_type: str, 
     return f"{headline}, with {count_noun(len(findings), 'warning')}: {advice}"
 
 
-def describe_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
+def describe_verdict(state: RunState, verdict: Verdict) -> tuple[str, str]:
     """Describe a verdict in a headline and a sentence: the generated exemplars, or the failure and its remedy."""
-    attached = len(rounds.choice.chosen) if verdict.success else 0
-    headline = state_headline(attached, verdict.findings, rounds.plan.synth_type, verdict.proposed)
-    return headline, describe_counts(rounds) if verdict.success else explain_failure(rounds, verdict)
+    attached = len(state.choice.chosen) if verdict.success else 0
+    headline = state_headline(attached, verdict.findings, state.plan.synth_type, verdict.proposed)
+    return headline, describe_counts(state) if verdict.success else explain_failure(state, verdict)
 
 
-def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
+def explain_failure(state: RunState, verdict: Verdict) -> str:
     """Explain a failed verdict: the number of missing exemplars and the main reason, or the gate's findings."""
-    if hopeless := rounds.hopeless_rule:
+    if hopeless := state.hopeless_rule:
         kind, quoted = OWN_WORDS[hopeless.reason], join_words([quote_reply(text) for text in hopeless.texts])
         remedy = RULES_BY_CODE[hopeless.reason].remedy
-        if rounds.plan.level.completes:
+        if state.plan.level.completes:
             remedy = _FOR_OWN_PLAIN.format(kind)
         if hopeless.rule.endswith(UNANSWERED):
             remedy = _FOR_UNANSWERED
@@ -75,26 +75,24 @@ def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
             f"the {kind} “{hopeless.rule}” rejected {hopeless.rejected:,} of {hopeless.candidates:,} texts that it "
             f"checked, such as {quoted}; no more were requested. {capitalise(remedy)}."
         )
-    if rounds.is_hopeless:
-        return _explain_hopeless(rounds)
-    missing = sum(rounds.choice.shortfall.values())
+    if state.is_hopeless:
+        return _explain_hopeless(state)
+    missing = sum(state.choice.shortfall.values())
     if missing:
-        return _explain_shortfall(rounds, missing)
+        return _explain_shortfall(state, missing)
     more = len(verdict.failed) - 1
     also = f" (and {count_noun(more, 'more finding')})" if more > 0 else ""
     return f"{verdict.failed[0].rstrip('.')}{also}; {_SEE_GATE}."
 
 
-def describe_counts(rounds: Rounds) -> str:
+def describe_counts(state: RunState) -> str:
     """Describe in a sentence the number of exemplars for each pole, and the number of rejected and surplus ones."""
-    plan = rounds.plan
+    plan = state.plan
     if plan.missing is None:
         chosen = f"{plan.max_quota} for each pole of {count_noun(len(plan.model.traits), 'trait')}"
     else:
         chosen = f"{sum(plan.quotas.values()):,} that were missing"
-    return (
-        f"{chosen}; {count_others(rounds.choice)}.{_name_skipped(min(filter(None, plan.quotas.values()), default=0))}"
-    )
+    return f"{chosen}; {count_others(state.choice)}.{_name_skipped(min(filter(None, plan.quotas.values()), default=0))}"
 
 
 def count_others(choice: Choice) -> str:
@@ -140,9 +138,9 @@ def _name_skipped(fewest: int) -> str:
     return f" Not checked, because there are too few texts ({fewest} a pole): {', '.join(skipped)}." if skipped else ""
 
 
-def _explain_hopeless(rounds: Rounds) -> str:
+def _explain_hopeless(state: RunState) -> str:
     """Explain a first round without a usable reply, by its most frequent reason, with two of the replies."""
-    rejected = rounds.exemplars
+    rejected = state.exemplars
     counts = count_reasons(rejected)
     reasons = ", ".join(f"{count:,} {name_reason(reason)}" for reason, count in counts.items())
     first = next(reason for reason in counts if reason in REPLY_REASONS)
@@ -152,16 +150,16 @@ def _explain_hopeless(rounds: Rounds) -> str:
         f"none of the {len(rejected):,} replies of the first round can be used ({reasons}), such as "
         f"{' and '.join(quoted)}; no more were requested, since {RULES_BY_CODE[first].remedy}. The replies are "
         "kept and not paid for again; to retry the same model, type "
-        f"'exemplars prune --replies {rounds.plan.model.handle}' first."
+        f"'exemplars prune --replies {state.plan.model.handle}' first."
     )
 
 
-def _explain_shortfall(rounds: Rounds, missing: int) -> str:
-    shortfall = rounds.choice.shortfall
-    quota = sum(rounds.plan.quotas.values())
-    after = count_noun(rounds.round_no, "round")
+def _explain_shortfall(state: RunState, missing: int) -> str:
+    shortfall = state.choice.shortfall
+    quota = sum(state.plan.quotas.values())
+    after = count_noun(state.round_no, "round")
     finding = f"{missing:,} of {count_noun(quota, 'exemplar')} {'is' if missing == 1 else 'are'} lacking after {after}"
-    others = [item for item in rounds.choice.rejected if shortfall[item.trait, item.pole]]
+    others = [item for item in state.choice.rejected if shortfall[item.trait, item.pole]]
     counts = count_reasons(others)
     spare = counts.pop("surplus", 0)
     if not counts and spare:

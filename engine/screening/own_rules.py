@@ -1,8 +1,7 @@
 """Count the rejections by an author's rules and questions. The caller passes the rules, which belong to the gate."""
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from engine.domain.samples import Exemplar, Reason
 
@@ -25,24 +24,31 @@ class HopelessRule:
     texts: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
 class OwnTally:
-    """Counts, over a run, of the candidates for the author's rules and questions, and of the rejections by each."""
+    """Counts, over a run, of the candidates for the author's rules and questions, and of the rejections by each.
 
-    def __init__(self) -> None:
-        self._candidates = Counter[Reason]()
-        self._rejected: dict[tuple[Reason, str], list[str]] = {}
+    Args:
+        candidates: by reason code.
+        rejected: the rejected texts, by reason code and the rule or question.
+    """
 
-    def add(self, reason: Reason, exemplars: Iterable[Exemplar]) -> None:
-        """Add exemplars after the rules or questions with this reason code were applied."""
+    candidates: Mapping[Reason, int] = field(default_factory=dict)
+    rejected: Mapping[tuple[Reason, str], tuple[str, ...]] = field(default_factory=dict)
+
+    def add(self, reason: Reason, exemplars: Iterable[Exemplar]) -> "OwnTally":
+        """Return the counts with exemplars to which the rules or questions with this reason code were applied."""
+        count, rejected = self.candidates.get(reason, 0), dict(self.rejected)
         for item in exemplars:
-            self._candidates[reason] += item.is_accepted or item.reason == reason
+            count += item.is_accepted or item.reason == reason
             if item.reason == reason:
-                self._rejected.setdefault((reason, item.detail), []).append(item.text or "")
+                rejected[reason, item.detail] = (*rejected.get((reason, item.detail), ()), item.text or "")
+        return OwnTally({**self.candidates, reason: count}, rejected)
 
     def find_hopeless(self) -> HopelessRule | None:
         """Find a rule or question that rejected nine of ten candidates, out of twenty or more."""
-        for (reason, rule), texts in self._rejected.items():
-            count = self._candidates[reason]
+        for (reason, rule), texts in self.rejected.items():
+            count = self.candidates[reason]
             if count >= HOPELESS_CANDIDATES and len(texts) >= HOPELESS_SHARE * count:
-                return HopelessRule(reason, rule, len(texts), count, tuple(texts[:QUOTED]))
+                return HopelessRule(reason, rule, len(texts), count, texts[:QUOTED])
         return None

@@ -14,7 +14,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from engine.asking.existing_sets import count_missing
 from engine.asking.held_out import choose_pool
-from engine.choosing.rounds import Rounds
+from engine.choosing.run_state import RunState
 from engine.domain.samples import RunStamp
 from engine.domain.verdict import RunResult, Verdict
 from engine.errors import (
@@ -95,14 +95,14 @@ async def end_in_state(handle: str, work: Awaitable[RunResult], is_reviewer: boo
 
 
 async def report(
-    rounds: Rounds, verdict: Verdict, stored: StoredSet, estimate: Estimate, budget: RunBudget, api_url: str | None
+    state: RunState, verdict: Verdict, stored: StoredSet, estimate: Estimate, budget: RunBudget, api_url: str | None
 ) -> None:
     """Step 8: put the verdict on the run page as markdown, with a link to the report if there is an HTTP API.
 
     Not a task: the artifact of a task is shown on the task's page, one click away from the run's page.
     """
-    headline, sentence = describe_verdict(rounds, verdict)
-    page = write_page(rounds, verdict, stored, estimate, budget, api_url)
+    headline, sentence = describe_verdict(state, verdict)
+    page = write_page(state, verdict, stored, estimate, budget, api_url)
     # Two paragraphs: a card shows the first words of each.
     await show_page(stored.run_id, "verdict", page, f"{capitalise(headline)}\n\n{escape(sentence)}")
 
@@ -173,7 +173,7 @@ def recheck_against_new_sets(job: Job, verdict: Verdict, newer: Sequence[str], s
         )
 
 
-def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSet) -> RunResult:
+def conclude(state: RunState, stamp: RunStamp, verdict: Verdict, stored: StoredSet) -> RunResult:
     """Return the result of a run that attached its set.
 
     Raises:
@@ -184,7 +184,7 @@ def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSe
         get_run_logger().info("%s: %s", capitalise(result.headline), result.samples)
         add_log_context(outcome=result.status)
         return result
-    kind = QuotaError if any(rounds.choice.shortfall.values()) else GateError
-    headline = ": ".join((stamp.handle, *describe_verdict(rounds, verdict)))
+    kind = QuotaError if any(state.choice.shortfall.values()) else GateError
+    headline = ": ".join((stamp.handle, *describe_verdict(state, verdict)))
     reasons = "\n".join(f"  {sentence}" for sentence in verdict.causes)
     raise kind(f"{headline}\n{reasons}\n  {KEPT}: {stored.file(REPORT)}")

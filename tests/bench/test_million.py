@@ -18,9 +18,7 @@ from typing import Any
 import pytest
 from bench.process_tree import measure_command
 from fakes.builders import make_exemplar, make_level, make_model, make_stamp, make_test_plan
-from fakes.word_vectors import WordVectors
 
-from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Scenario, make_row
 from engine.screening.screener import Screener
@@ -79,10 +77,8 @@ def run_part(part: str, folder: str, attached: int) -> dict[str, Any]:
     pools = replace(make_model(handle=MODEL, language="tlh"), existing=read_existing(folder, MODEL))
     exemplars = [make_new(write_new(number, attached), number) for number in range(NEW)]
     plan = make_test_plan(pools, make_level(NEW // 2))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), only_clear=False)
-    rounds.next_cells()
     if part == "screen":
-        screened = rounds.screener.screen(exemplars)
+        screened = Screener(plan, use_lengths=False).screen(exemplars)
         rejected = sum(item.reason in ("duplicate", "near_duplicate") for item in screened)
         return {"cpu": time.process_time() - begun, "found": rejected}
     from expectations.gate import check_model

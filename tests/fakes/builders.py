@@ -11,15 +11,14 @@ from engine.asking.fields import Field
 from engine.asking.plan import Cell, Plan, make_plan
 from engine.asking.scenarios import ScenarioPool
 from engine.axis.reference_axis import fit_reference_axes
-from engine.choosing.choice import Choice
-from engine.choosing.rounds import Rounds
+from engine.choosing.run_state import RunState, begin_state
 from engine.definitions.effort import Level
 from engine.domain.definition import Brief, Length, Pole, Trait
 from engine.domain.model import POLES, Existing, Model, Seed
 from engine.domain.samples import Exemplar, Reason, RunStamp, Scenario
 from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
-from engine.screening.screener import Screener
+from engine.run.rounds import add_exemplars, adopt_decision, plan_next_round
 
 SUBJECTS = ("rotating a key", "moving a database", "sharing a folder", "closing a ticket", "renewing a domain")
 AUDIENCES = ("a new colleague", "an administrator")
@@ -127,18 +126,17 @@ def make_pair(index: int = 0, trait: str = "clarity") -> list[Exemplar]:
     return [make_exemplar(f"Text {index} is {pole}.", pole, index, trait) for pole in POLES]
 
 
-def add_and_choose(rounds: Rounds, exemplars: Sequence[Exemplar]) -> Choice:
+def add_and_choose(state: RunState, exemplars: Sequence[Exemplar]) -> RunState:
     """Adds a round's screened and judged exemplars, and chooses again among all exemplars so far."""
-    return rounds.adopt(rounds.prepare_choice(exemplars)())
+    state, choose = add_exemplars(state, exemplars, WordVectors())
+    return adopt_decision(state, choose())
 
 
-def make_rounds(plan: Plan | None = None, *made: Exemplar, only_clear: bool = False) -> Rounds:
-    """The rounds of a plan that have taken what was made; no length is checked."""
-    plan = plan or make_test_plan()
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), only_clear)
-    if made:
-        add_and_choose(rounds, made)
-    return rounds
+def make_state(plan: Plan | None = None, *made: Exemplar, only_clear: bool = False, planned: bool = False) -> RunState:
+    """The state of a run with these exemplars, before its first round or after it was planned."""
+    state = begin_state(plan or make_test_plan(), only_clear)
+    state = plan_next_round(state)[0] if planned else state
+    return add_and_choose(state, made) if made else state
 
 
 def make_stamp(run_id: str = "11111111-1111-1111-1111-111111111111") -> RunStamp:

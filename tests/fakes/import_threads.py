@@ -11,7 +11,6 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,30 +35,34 @@ async def work_through(folder: Path) -> None:
     from fakes.client import FakeClient, HeardProgress
     from fakes.reply_tables import place_in
     from fakes.workspace import make_workspace
+    from prefect.logging import disable_run_logger
 
-    from engine.asking.cells import generate_cell
     from engine.definitions.loader import load_model
+    from engine.domain.model import Existing
     from engine.llm.client.request import Reply
     from engine.llm.gateway.budget import RunBudget
     from engine.llm.gateway.model_gateway import ModelGateway
+    from engine.run.gateways import LanguageModels
     from engine.run.job import Job
-    from engine.run.pipeline import begin_rounds
+    from engine.run.planning import begin_run
+    from engine.run.rounds import make_tools, run_rounds
     from engine.text.embedding import SentenceEncoder
-    from expectations.gate import prepare_gate
+    from expectations.own_suites import make_own_rules
     from flows.run.worker import WORKER, run_without_worker
+    from tasks.check import check
 
     run = WORKER.get() or run_without_worker
     workspace = make_workspace(folder)
     model = load_model(str(workspace.model.parent), workspace.model.name)
     client = FakeClient(lambda _: Reply(json.dumps({"text": "We keep seven backups of each night."}), "stop"))
     gateway = ModelGateway(client, place_in(folder), HeardProgress(), RunBudget(1))
-    rounds = await begin_rounds(Job(model, "from_traits", make_level(1)), 0, gateway, SentenceEncoder(), run)
-    async with gateway.record_replies(rounds.plan.plan_id, model.handle):
-        made = [await generate_cell(rounds.plan, cell, gateway, rounds.prompts) for cell in rounds.next_cells()]
-    exemplars = await run(partial(rounds.screener.apply_rules, [item for cell in made for item in cell]))
-    await rounds.embed(exemplars, run)
-    rounds.adopt(await run(rounds.prepare_choice(exemplars)))
-    verdict = await run(prepare_gate(rounds, make_stamp(), model))
+    embedder = SentenceEncoder()
+    state = await begin_run(Job(model, "from_traits", make_level(1)), 0, gateway, embedder, run)
+    own_rules = make_own_rules(state.plan, run)
+    tools = await make_tools(state, LanguageModels(gateway, None), embedder, own_rules, HeardProgress(), run)
+    state = await run_rounds(state, tools)
+    with disable_run_logger():
+        verdict = await check.fn(state, make_stamp(), Existing(), embedder, run)
     assert verdict.results
     print(json.dumps(await run(list_imports)))
 

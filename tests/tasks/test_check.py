@@ -1,7 +1,10 @@
 """A run with ``--strict`` attaches nothing if no measure separates the poles of a trait."""
 
+from dataclasses import replace
+
 import pytest
-from fakes.builders import add_and_choose, make_level, make_model, make_pair, make_rounds, make_stamp, make_test_plan
+from fakes.builders import make_level, make_model, make_pair, make_stamp, make_state, make_test_plan
+from fakes.word_vectors import WordVectors
 from prefect.logging import disable_run_logger
 
 from engine.domain.model import Existing
@@ -10,12 +13,10 @@ from tasks.check import check
 
 @pytest.mark.parametrize(("strict", "status"), [(False, "attached"), (True, "rejected")])
 async def test_inseparable_poles_are_critical_in_a_strict_run(strict: bool, status: str) -> None:
-    rounds = make_rounds(make_test_plan(make_model(), make_level(1)))
-    rounds.next_cells()
-    add_and_choose(rounds, make_pair())
-    rounds.inseparable = {"clarity": 0.5}
+    state = make_state(make_test_plan(make_model(), make_level(1)), *make_pair(), planned=True)
+    state = replace(state, inseparable={"clarity": 0.5})
     with disable_run_logger():
-        verdict = await check.fn(rounds, make_stamp(), Existing(), strict=strict)
+        verdict = await check.fn(state, make_stamp(), Existing(), WordVectors(), strict=strict)
     [finding] = [item for item in verdict.findings if item.code == "inseparable"]
 
     assert status == verdict.status

@@ -20,11 +20,10 @@ from bench.teaches.measure import FEWER, Set, WordLlama, Yardstick
 from bench.teaches.real_texts import READERS
 from fakes.reply_tables import place_in
 
-from engine.asking.cells import generate_cell
 from engine.axis.pole_scores import list_pole_names
 from engine.axis.reference_axis import fit_reference_axes
 from engine.choosing.diversity import measure_texts
-from engine.choosing.rounds import Rounds
+from engine.choosing.run_state import RunState, begin_state
 from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
@@ -36,11 +35,10 @@ from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.embedded.embedded_models import serve_embedded
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
+from engine.run.gateways import LanguageModels
 from engine.run.job import Job, plan_job
-from engine.run.pipeline import judge_round
-from engine.screening.screener import Screener
+from engine.run.rounds import make_tools, run_rounds
 from engine.settings import PROJECT_ROOT, read_settings
-from engine.system.concurrency import gather_or_cancel
 from engine.system.worker_process import run_here
 from engine.text.embedding import SentenceEncoder
 from expectations.own_suites import make_own_rules
@@ -93,28 +91,23 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
         )
         async with gateway.record_replies(f"{handle}-{draw}"):
             for effort in asked.efforts:
-                rounds = await walk(model, effort, draw, gateway, embedder)
+                state = await make_set(model, effort, draw, gateway, embedder)
                 name = f"{effort}, no seeds" if asked.bare else effort
-                tell(name, take_texts(rounds.choice.chosen))
+                tell(name, take_texts(state.choice.chosen))
                 if asked.bare:
-                    first = [item for item in rounds.exemplars if item.round_no == 1 and item.is_accepted]
-                    tell(f"{name}, first round alone", take_texts(first, rounds.plan.max_quota))
+                    first = [item for item in state.exemplars if item.round_no == 1 and item.is_accepted]
+                    tell(f"{name}, first round alone", take_texts(first, state.plan.max_quota))
 
 
-async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, embedder: SentenceEncoder) -> Rounds:
+async def make_set(
+    model: Model, effort: Effort, draw: int, gateway: ModelGateway, embedder: SentenceEncoder
+) -> RunState:
     level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), effort).ask_one_text()
     plan = plan_job(Job(model, "from_traits", level), load_packs(SCENARIOS_FOLDER), draw)
     plan = replace(plan, axes=fit_reference_axes(plan.model, embedder))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), embedder, only_clear=True)
-    # As ``flows.run.rounds.run_rounds`` does, without tasks, limits on cost and events.
-    while cells := rounds.next_cells():
-        made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway) for cell in cells)
-        exemplars = rounds.screener.apply_rules([item for cell in made for item in cell])
-        await rounds.embed(exemplars, run_here)
-        own_rules = make_own_rules(plan, run_here)
-        judged = await judge_round(rounds, exemplars, gateway, None, RunForecast(), own_rules)
-        rounds.adopt(rounds.prepare_choice(rounds.screen_meanings(judged))())
-    return rounds
+    state, models = begin_state(plan, only_clear=True), LanguageModels(gateway, None)
+    tools = await make_tools(state, models, embedder, make_own_rules(plan, run_here), RunForecast())
+    return await run_rounds(state, tools)
 
 
 def take_texts(exemplars: Sequence[Exemplar], most: int | None = None) -> Set:

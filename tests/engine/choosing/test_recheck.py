@@ -10,8 +10,8 @@ from fakes.builders import (
     make_exemplar,
     make_level,
     make_model,
-    make_rounds,
     make_seeds,
+    make_state,
     make_test_plan,
     make_trait,
 )
@@ -35,6 +35,7 @@ from engine.choosing.shortcuts import Kind, Shortcut
 from engine.domain.definition import Pole
 from engine.domain.model import POLES, Seed
 from engine.domain.samples import Exemplar, make_id
+from engine.run.rounds import plan_next_round
 
 WORDS = "page server cache key order user file link mail form table index report ticket folder".split()
 # Many words for each manner, so that none of them tells the poles apart by itself.
@@ -178,20 +179,20 @@ def make_told_plan(wanted: int) -> Plan:
 
 @pytest.mark.parametrize("replacement_rounds", [0, 1, 2])
 def test_rounds_are_spent_on_what_is_named_as_the_effort_has_them(replacement_rounds: int) -> None:
-    rounds = make_rounds(plan_of(10, replacement_rounds))
-    rounds.next_cells()
-    needed, followed = rounds.choice.complete, 0
-    add_and_choose(rounds, make_set(10, first={"negative": "Perhaps"}))
-    while cells := rounds.next_cells():
+    state = make_state(plan_of(10, replacement_rounds), planned=True)
+    needed, followed = state.choice.complete, 0
+    state = add_and_choose(state, make_set(10, first={"negative": "Perhaps"}))
+    while (planned := plan_next_round(state))[1]:
+        state, cells = planned
         followed += 1
-        assert rounds.choice.complete
+        assert state.choice.complete
         assert {"negative"} == {cell.pole for cell in cells}
-        add_and_choose(rounds, [])
+        state = add_and_choose(state, [])
 
     assert not needed
     assert replacement_rounds == followed
-    assert rounds.choice.complete
-    assert "shortcut_word" in [finding.code for finding in list_rechecked(rounds, "attached")]
+    assert state.choice.complete
+    assert "shortcut_word" in [finding.code for finding in list_rechecked(state, "attached")]
 
 
 MORE_ROUNDS = "give the effort more replacement_rounds (data/effort.yaml)"
@@ -220,10 +221,9 @@ def test_shortcut_is_told_with_what_helps_the_model_and_effort_of_the_run(
     kind: Kind, seeds: tuple[Seed, ...], strict: bool, level: dict[str, object], advice: str
 ) -> None:
     plan = make_test_plan(make_model(seeds=seeds), make_level(10, **level))
-    rounds = make_rounds(plan, only_clear=strict)
-    rounds.next_cells()
-    rounds.recheck = Recheck(shortcuts=(Shortcut("clarity", kind, "perhaps", "negative", 1.0),))
-    [finding] = list_rechecked(rounds, "attached")
+    recheck = Recheck(shortcuts=(Shortcut("clarity", kind, "perhaps", "negative", 1.0),))
+    state = replace(make_state(plan, only_clear=strict, planned=True), recheck=recheck)
+    [finding] = list_rechecked(state, "attached")
 
     assert (f"shortcut_{kind}", {"auc": 1.0}) == (finding.code, finding.numbers)
     assert str(finding).endswith(f"(AUC 1.00). {LEARNED_INSTEAD}: {advice}")
@@ -231,16 +231,14 @@ def test_shortcut_is_told_with_what_helps_the_model_and_effort_of_the_run(
 
 def test_text_on_the_wrong_side_is_named_with_the_command_that_removes_it() -> None:
     plan = make_test_plan(make_model(), make_level(10))
-    rounds = make_rounds(plan, only_clear=False)
-    rounds.next_cells()
-    add_and_choose(rounds, make_set(10))
-    keys = [item.key for item in rounds.choice.chosen]
-    first = make_id(plan.model.handle, "clarity", rounds.choice.chosen[0].text or "")
-    rounds.recheck = Recheck((Probe("clarity", 0.9, (keys[0],)),))
+    state = make_state(plan, *make_set(10), planned=True)
+    keys = [item.key for item in state.choice.chosen]
+    first = make_id(plan.model.handle, "clarity", state.choice.chosen[0].text or "")
+    state = replace(state, recheck=Recheck((Probe("clarity", 0.9, (keys[0],)),)))
     statuses = ("attached", "proposed", "rejected")
-    [finding], [proposed], [rejected] = (list_rechecked(rounds, status) for status in statuses)
-    rounds.recheck = Recheck((Probe("clarity", 0.9, tuple(keys[: NAMED_IDS + 2])),))
-    [many] = list_rechecked(rounds, "attached")
+    [finding], [proposed], [rejected] = (list_rechecked(state, status) for status in statuses)
+    state = replace(state, recheck=Recheck((Probe("clarity", 0.9, tuple(keys[: NAMED_IDS + 2])),)))
+    [many] = list_rechecked(state, "attached")
 
     assert ("wrong_side", (first,), {"samples": 20}) == (finding.code, finding.sample_ids, finding.numbers)
     assert str(finding).endswith(f"remove those with a wrong label: exemplars remove {plan.model.handle} {first}")
@@ -252,14 +250,12 @@ def test_text_on_the_wrong_side_is_named_with_the_command_that_removes_it() -> N
 
 def test_set_that_was_complete_stays_when_a_later_round_makes_it_less() -> None:
     """What comes later lies so far apart that the margins of before become too narrow by comparison."""
-    rounds = make_rounds(make_told_plan(4), only_clear=True)
-    rounds.next_cells()
-    first = add_and_choose(rounds, make_set(8))
+    first = make_state(make_told_plan(4), *make_set(8), only_clear=True, planned=True)
     second = add_and_choose(
-        rounds,
+        first,
         [make_exemplar(" ".join(MANNERS["positive"] * 4) + f" {index}", index=100 + index) for index in range(20)],
     )
 
-    assert first.complete
-    assert second.complete
-    assert len(rounds.exemplars) == len(second.chosen) + len(second.rejected)
+    assert first.choice.complete
+    assert second.choice.complete
+    assert len(second.exemplars) == len(second.choice.chosen) + len(second.choice.rejected)

@@ -7,14 +7,14 @@ from typing import Any
 
 import typer
 from fakes import builders
-from fakes.builders import add_and_choose, make_budget, make_exemplar, make_level, make_pair, make_test_plan
+from fakes.builders import make_budget, make_exemplar, make_level, make_pair, make_test_plan
 from fakes.client import CHAT, PLAIN
 from fakes.stored import attach_set
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.asking.plan import MIN_HOPELESS
-from engine.choosing.rounds import Rounds
+from engine.choosing.run_state import RunState
 from engine.domain.finding import Finding
 from engine.domain.samples import Exemplar
 from engine.domain.verdict import Verdict
@@ -36,17 +36,17 @@ NOT_KNOWN = make_budget()
 STORED = StoredSet("samples/run=11111111-1111-1111-1111-111111111111", {})
 
 
-def make_rounds(wanted: int = 1) -> Rounds:
+def make_state(wanted: int = 1) -> RunState:
     """One exemplar at each pole, for ten cents each."""
     plan = make_test_plan(level=make_level(wanted))
-    return builders.make_rounds(plan, *(replace(exemplar, cost_usd=0.1) for exemplar in make_pair()))
+    return builders.make_state(plan, *(replace(exemplar, cost_usd=0.1) for exemplar in make_pair()))
 
 
 def write(
     verdict: Verdict = PASSED, wanted: int = 1, endpoint: Endpoint = PRICED, budget: RunBudget = NOT_KNOWN
 ) -> str:
-    rounds = make_rounds(wanted)
-    return write_page(rounds, verdict, STORED, estimate_calls(list_calls(rounds.plan, endpoint), 1.0), budget, None)
+    state = make_state(wanted)
+    return write_page(state, verdict, STORED, estimate_calls(list_calls(state.plan, endpoint), 1.0), budget, None)
 
 
 def test_passed_gate_is_told_first_then_the_files_the_counts_and_some_samples() -> None:
@@ -105,13 +105,13 @@ def test_cost_stands_beside_the_estimate() -> None:
 
 
 async def test_server_that_is_away_fails_no_run_whose_set_is_in_the_store() -> None:
-    rounds = make_rounds()
+    state = make_state()
     with socket.socket() as unheard:
         # CostCeiling and not listening: whoever connects is refused, and nobody else gets the port meanwhile.
         unheard.bind(("127.0.0.1", 0))
         away = {PREFECT_API_URL: f"http://127.0.0.1:{unheard.getsockname()[1]}/api"}
         with temporary_settings(away), disable_run_logger():
-            await report(rounds, PASSED, STORED, estimate_calls(list_calls(rounds.plan, PRICED), 1.0), NOT_KNOWN, None)
+            await report(state, PASSED, STORED, estimate_calls(list_calls(state.plan, PRICED), 1.0), NOT_KNOWN, None)
 
 
 HERE = StoredSet("samples/run=1", {})
@@ -119,10 +119,8 @@ DOOR = "https://door.test/"
 
 
 def write_steps(verdict: Verdict, api_url: str | None = None, *made: Exemplar, stored: StoredSet = HERE) -> str:
-    rounds = builders.make_rounds(make_test_plan(level=make_level(1)))
-    rounds.next_cells()
-    add_and_choose(rounds, made or make_pair())
-    return write_next_steps(rounds, verdict, stored, api_url)
+    state = builders.make_state(make_test_plan(level=make_level(1)), *(made or make_pair()), planned=True)
+    return write_next_steps(state, verdict, stored, api_url)
 
 
 def test_lines_load_the_samples_when_they_are_pasted(tmp_path: Path) -> None:

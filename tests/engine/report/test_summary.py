@@ -22,7 +22,7 @@ from fakes.word_vectors import WordVectors
 
 from engine.asking.plan import Plan
 from engine.choosing.diversity import measure_diversity, measure_texts
-from engine.choosing.rounds import Rounds
+from engine.choosing.run_state import RunState
 from engine.domain.finding import Finding
 from engine.domain.verdict import PoleDiversity, Verdict
 from engine.llm.client.request import Reply
@@ -33,22 +33,22 @@ from engine.store.layout import REPORT, VERDICT
 from engine.text.language import Language
 
 
-def make_chosen(plan: Plan | None = None, count: int = 2) -> Rounds:
+def make_chosen(plan: Plan | None = None, count: int = 2) -> RunState:
     plan = plan or make_test_plan(make_model(seeds=make_seeds()), make_level(count))
-    return builders.make_rounds(plan, *(item for index in range(count) for item in make_pair(index)))
+    return builders.make_state(plan, *(item for index in range(count) for item in make_pair(index)))
 
 
-def make_documents(folder: Path, rounds: Rounds, *diversity: PoleDiversity) -> tuple[Any, str]:
+def make_documents(folder: Path, state: RunState, *diversity: PoleDiversity) -> tuple[Any, str]:
     client = FakeClient(lambda _: Reply("", "stop", 0, 0, None))
     gateway = ModelGateway(client, place_in(folder), HeardProgress(), RunBudget(1))
-    documents = make_sample_set(rounds, make_stamp(), Verdict((), (), {}, diversity), gateway).documents
+    documents = make_sample_set(state, make_stamp(), Verdict((), (), {}, diversity), gateway, WordVectors()).documents
     return json.loads(documents[VERDICT]), documents[REPORT]
 
 
 def test_diversity_of_every_pole_beside_that_of_its_own_seeds_is_in_the_verdict_and_the_report(tmp_path: Path) -> None:
-    rounds = make_chosen()
-    positive, negative = measure_diversity(rounds, WordVectors())
-    verdict, report = make_documents(tmp_path, rounds, positive, negative)
+    state = make_chosen()
+    positive, negative = measure_diversity(state, WordVectors())
+    verdict, report = make_documents(tmp_path, state, positive, negative)
     found = verdict["diversity"]["clarity"]["positive"]
 
     assert measure_texts(["Text 0 is positive.", "Text 1 is positive."], WordVectors()) == positive.exemplars

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from fakes.builders import add_and_choose, make_exemplar, make_level, make_pair, make_rounds, make_test_plan
+from fakes.builders import add_and_choose, make_exemplar, make_level, make_pair, make_state, make_test_plan
 
-from engine.choosing.rounds import REPLY_REASONS
+from engine.choosing.run_state import REPLY_REASONS
 from engine.domain.finding import Finding
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Reason
@@ -50,10 +50,8 @@ FAILED = Verdict(
 
 
 def explain(*exemplars: Exemplar, wanted: int = 1) -> str:
-    rounds = make_rounds(make_test_plan(level=make_level(wanted)))
-    rounds.next_cells()
-    add_and_choose(rounds, exemplars)
-    return explain_failure(rounds, FAILED)
+    state = make_state(make_test_plan(level=make_level(wanted)), planned=True)
+    return explain_failure(add_and_choose(state, exemplars), FAILED)
 
 
 def test_lack_is_explained_by_the_commonest_reason_and_its_remedy() -> None:

@@ -20,9 +20,9 @@ def test_rule_is_hopeless_that_rejects_nine_of_ten_of_twenty_and_more_that_came_
     others = [replace(make_exemplar("short"), reason="too_short")] * 30
     tally = OwnTally()
     for part in ([*reject(rejected, "a"), *others], [make_exemplar("fine")] * accepted):
-        tally.add("own_rule", part)
+        tally = tally.add("own_rule", part)
         # What comes to the questions is counted for them.
-        tally.add("own_question", part)
+        tally = tally.add("own_question", part)
 
     expected = HopelessRule("own_rule", "a", 18, 20, ("a 0", "a 1", "a 2"))
     assert (expected if hopeless else None) == tally.find_hopeless()
@@ -30,6 +30,6 @@ def test_rule_is_hopeless_that_rejects_nine_of_ten_of_twenty_and_more_that_came_
 
 def test_two_rules_that_share_what_is_rejected_are_not_hopeless() -> None:
     tally = OwnTally()
-    tally.add("own_rule", [*reject(15, "a"), *reject(15, "b")])
+    tally = tally.add("own_rule", [*reject(15, "a"), *reject(15, "b")])
 
     assert tally.find_hopeless() is None

@@ -9,15 +9,17 @@ from fakes.builders import (
     SCENARIO_POOL,
     make_exemplar,
     make_model,
-    make_rounds,
     make_seeds,
+    make_state,
     make_test_plan,
     make_trait,
 )
+from fakes.word_vectors import WordVectors
 
 from engine.domain.definition import Length, Pole
 from engine.domain.model import Attached, Model, Seed
 from engine.domain.samples import Exemplar, Reason
+from engine.run.rounds import screen_meanings
 from engine.screening.screener import Screener, reject_same_meanings
 from engine.text.embedding import SentenceEncoder
 from engine.text.language import Language
@@ -235,6 +237,6 @@ def test_later_round_is_held_against_the_accepted_ones_of_earlier_rounds() -> No
 
 
 def test_encoder_has_no_say_in_a_language_that_it_does_not_know() -> None:
-    rounds = make_rounds(replace(make_test_plan(TIMED), language=Language("hi")))
+    state = make_state(replace(make_test_plan(TIMED), language=Language("hi")))
 
-    assert [None] == [item.reason for item in rounds.screen_meanings([make_exemplar(TIMER)])]
+    assert [None] == [item.reason for item in screen_meanings(state, [make_exemplar(TIMER)], WordVectors())]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from fakes.builders import make_level, make_rounds, make_test_plan
+from fakes.builders import make_level, make_test_plan
 from fakes.client import CHAT, FakeClient, HeardProgress
 from fakes.reply_tables import place_in
 from prefect.logging import disable_run_logger
@@ -35,7 +35,7 @@ async def test_estimate_has_the_judge_the_limit_and_what_is_kept(tmp_path: Path)
         await replies.keep("key", Reply("", "stop"))
     with disable_run_logger():
         models = LanguageModels(synth, VotingJudge(judge, 1))
-        made = await estimate(Settings(cache_dir=str(tmp_path)), make_rounds(plan), models, progress)
+        made = await estimate(Settings(cache_dir=str(tmp_path)), plan, models, progress)
 
     assert estimate_calls(list_calls(plan, PRICED, judge.endpoint), 0.5, kept=1) == made
     [event] = progress.events

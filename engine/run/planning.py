@@ -1,4 +1,4 @@
-"""The pipeline of the rounds: tasks call its steps one by one, tests and benchmarks call all of them."""
+"""Plan a run, with scenarios that the synth model proposes."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,30 +10,25 @@ from engine.asking.cells import propose_scenarios
 from engine.asking.plan import Plan
 from engine.asking.scenarios import NO_PROPOSAL, Proposal
 from engine.axis.reference_axis import ReferenceAxis, fit_reference_axes
-from engine.choosing.rounds import Rounds
+from engine.choosing.run_state import RunState, begin_state
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import POLES
-from engine.domain.progress import CallsPlanned, Progress
-from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job, plan_with, prepare_scenarios
-from engine.screening.in_context_judge import MIN_AUC, InContextJudge
-from engine.screening.own_rules import OwnRules
-from engine.screening.screener import Screener, mask_numbers
-from engine.screening.voting_judge import VotingJudge
+from engine.screening.screener import mask_numbers
 from engine.system.concurrency import both_or_neither
 from engine.system.worker_process import Executor, run_here
 from engine.text.embedding import Embedder
 
 
-async def begin_rounds(
+async def begin_run(
     job: Job,
     seed: int,
     gateway: ModelGateway,
     embedder: Embedder,
     run_in_worker: Executor = run_here,
-) -> Rounds:
-    """Return the rounds of a job, not yet begun. The synth model's reply with proposed scenarios is kept.
+) -> RunState:
+    """Return the state of a job's run before its first round. The synth model's reply with proposed scenarios is kept.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
@@ -45,41 +40,7 @@ async def begin_rounds(
         proposed, axes = await both_or_neither(propose_scenarios(draft, gateway), fitting)
     # Without a proposal the plan is the draft: planning again would place all subjects once more.
     plan = draft if proposed == NO_PROPOSAL else await _make_plan(job, seed, proposed, run_in_worker)
-    plan = replace(plan, axes=axes)
-    plain = gateway.endpoint.style == "plain"
-    # On a thread, like planning: both take seconds with a hundred thousand seeds, and the loop serves other runs.
-    screener = await asyncio.to_thread(Screener, plan, use_lengths=not plain)
-    rounds = Rounds(plan, screener, embedder, only_clear=plain)
-    rounds.subjects_plan_id = draft.plan_id
-    return rounds
-
-
-async def judge_round(
-    rounds: Rounds,
-    exemplars: list[Exemplar],
-    gateway: ModelGateway,
-    voting_judge: VotingJudge | None,
-    progress: Progress,
-    own_rules: OwnRules,
-) -> list[Exemplar]:
-    """Return a round's examined exemplars after four steps: comparison, the author's rules, the chat judge's votes, and
-    the in-context judge where it can be trusted.
-
-    The first round measures the in-context judge on the seeds.
-    """
-    plan = rounds.plan
-    ruled = await own_rules(rounds.screener.compare(exemplars))
-    rounds.own_tally.add("own_rule", ruled)
-    screened = await voting_judge.judge(plan, ruled, progress) if voting_judge else ruled
-    rounds.own_tally.add("own_question", screened)
-    rounds.sense_trial = voting_judge.trial if voting_judge else None
-    in_context_judge = InContextJudge(plan, gateway)
-    if rounds.round_no == 1:
-        rounds.judge_aucs = await in_context_judge.measure_aucs(progress)
-    trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}
-    calls = sum(exemplar.is_accepted and exemplar.trait in trusted for exemplar in screened)
-    progress.report(CallsPlanned(calls, judges=True))
-    return await in_context_judge.judge(screened, trusted)
+    return begin_state(replace(plan, axes=axes), gateway.endpoint.style == "plain", draft.plan_id)
 
 
 async def _make_plan(job: Job, seed: int, proposed: Proposal, run_in_worker: Executor) -> Plan:
