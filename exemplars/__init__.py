@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from engine.authoring.labelled_texts import Addition
     from engine.authoring.validation import Validation
     from engine.domain.definition import Trait
+    from engine.domain.finding import Finding
     from engine.domain.model import Effort, State, SynthType
     from engine.domain.verdict import RunResult
     from engine.estimate.planned_run import PlannedRun
     from engine.lineage.lineage import Lineage
     from exemplars.frames import add_samples, load_samples, score, suggest, test, validate
+    from exemplars.in_memory import Outcome, synthesize_in_memory
     from flows.evaluation.real_texts import RealTest
     from flows.lineage.commands import show
     from flows.synthesize import synthesize
@@ -43,12 +45,14 @@ __all__ = [
     "BudgetError",
     "DefinitionError",
     "ExemplarsError",
+    "Finding",
     "GateError",
     "InputError",
     "Lineage",
     "ModelBusyError",
     "ModelSummary",
     "OrchestratorError",
+    "Outcome",
     "PlannedRun",
     "ProviderError",
     "RealTest",
@@ -66,6 +70,7 @@ __all__ = [
     "show",
     "suggest",
     "synthesize",
+    "synthesize_in_memory",
     "test",
     "validate",
 ]
@@ -78,8 +83,11 @@ _PLACES = {
     "RealTest": "flows.evaluation.real_texts",
     "RunResult": "engine.domain.verdict",
     "Validation": "engine.authoring.validation",
+    "Finding": "engine.domain.finding",
+    "Outcome": "exemplars.in_memory",
     "show": "flows.lineage.commands",
     "synthesize": "flows.synthesize",
+    "synthesize_in_memory": "exemplars.in_memory",
     **dict.fromkeys(("add_samples", "load_samples", "score", "suggest", "test", "validate"), "exemplars.frames"),
 }
 

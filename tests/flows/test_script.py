@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 SHOWN = "u22a8.technical-writing"
 GUIDE = find_blocks((ROOT / "docs/guides/programs.md").read_text())
-SAMPLES, LABELS, SCRIPT, SUBFLOW, SERVED = [block.text for block in GUIDE if block.language == "python"]
+SAMPLES, LABELS, SCRIPT, IN_MEMORY, SUBFLOW, SERVED = [block.text for block in GUIDE if block.language == "python"]
 NOTEBOOKS = ROOT / "docs/start"
 # Of the 4 exemplars of a pole that the workspace's dial asks for.
 ATTACHED = 16
@@ -45,18 +45,18 @@ def test_flow_is_called_by_a_script_is_a_step_of_another_flow_and_its_samples_ar
 ) -> None:
     workspace.enter(monkeypatch)
     told = []
-    for text in (SCRIPT, SUBFLOW, SAMPLES, LABELS):
+    for text in (IN_MEMORY, SCRIPT, SUBFLOW, SAMPLES, LABELS):
         runpy.run_path(write_program(tmp_path, text), run_name="__main__")
         told.append(capsys.readouterr().out)
     [folder] = workspace.list_sets()
     [parent] = list_runs(prefect_server, flows={"name": {"any_": ["refresh"]}})
     [child] = list_runs(prefect_server, flow_runs={"parent_flow_run_id": {"any_": [parent["id"]]}})
 
-    assert told[0].startswith(f"{ATTACHED} attached")
-    assert told[0].endswith(f" {folder}/samples.parquet\n")
-    assert [f"{ATTACHED}\n", f"{HANDLE} {ATTACHED} 2\n"] == told[1:3]
-    assert told[3].startswith(f"{HANDLE}: 2 labels would be added to {HANDLE}/samples.jsonl\n")
-    assert f"{HANDLE}: samples evaluated on frame\n  clarity: attached samples " in told[3]
+    assert all(text.startswith(f"{ATTACHED} attached") for text in told[:2])
+    assert told[1].endswith(f" {folder}/samples.parquet\n")
+    assert [f"{ATTACHED}\n", f"{HANDLE} {ATTACHED} 2\n"] == told[2:4]
+    assert told[4].startswith(f"{HANDLE}: 2 labels would be added to {HANDLE}/samples.jsonl\n")
+    assert f"{HANDLE}: samples evaluated on frame\n  clarity: attached samples " in told[4]
     assert ("COMPLETED", HANDLE) == (parent["state_type"], child["parameters"]["handle"])
 
 
