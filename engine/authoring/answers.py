@@ -8,8 +8,9 @@ from pathlib import Path
 from yaml.reader import Reader
 
 from engine.definitions.outline import ADDED_FILE, LABELLED_FILE
-from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
-from engine.definitions.sources.text_files import WALKS
+from engine.definitions.sources.labelled_lines import parse_number
+from engine.definitions.sources.tables import CONTENT, SOURCE_URL
+from engine.definitions.sources.text_files import EXTENSIONS
 from engine.domain.characters import is_blank
 from engine.domain.definition import Pole
 from engine.domain.model import POLES
@@ -139,7 +140,7 @@ def read_file(text: str) -> Path | None:
         return None
     if not path.is_file():
         raise ValueError(f"There is no file {path}")
-    if path.suffix.lower().removeprefix(".") not in WALKS or path.name in OWN_FILES:
+    if path.suffix.lower().removeprefix(".") not in EXTENSIONS or path.name in OWN_FILES:
         raise ValueError(
             f"{path.name} cannot be it. It is a .csv, .jsonl, .ndjson, .parquet or .txt file of another name"
         )

@@ -13,7 +13,7 @@ import yaml
 from engine.authoring.answers import EXAMPLE, SAMPLES_FILE, Answers, PoleAnswer
 from engine.definitions.loader import MODEL_FILE
 from engine.definitions.schema import OBJECTS, format_schema, list_fields
-from engine.definitions.sources.labelled_lines import CONTENT
+from engine.definitions.sources.tables import CONTENT
 from engine.domain.model import POLES, check_handle
 from engine.errors import InputError, StoreError
 from engine.rules.rules import OPTIONAL_RULES

@@ -13,7 +13,7 @@ import pandas as pd
 from engine.axis.reference_axis import fit_reference_axis
 from engine.axis.separation import Numbers
 from engine.definitions.loader import MODEL_FILE
-from engine.definitions.sources.labelled_lines import CONTENT, SUGGESTED, TEXT
+from engine.definitions.sources.tables import CONTENT, SUGGESTED, TEXT
 from engine.domain.model import POLES, Model
 from engine.domain.unlabelled_texts import OPENING_CHARACTERS
 from engine.errors import InputError

@@ -10,7 +10,8 @@ from typing import BinaryIO
 from engine.definitions.loader import check_traits
 from engine.definitions.mistakes import find_near_spelling, format_names
 from engine.definitions.outline import Outline
-from engine.definitions.sources.labelled_lines import CONTENT, TEXT, Labels, gather_lines, read_fields, walk_labelled
+from engine.definitions.sources.labelled_lines import Labels, gather_lines, walk_labelled
+from engine.definitions.sources.tables import CONTENT, FORMATS, TEXT, Format, Table
 from engine.domain.definition import Trait
 from engine.domain.model import Seed
 from engine.errors import DefinitionError, InputError, Problem
@@ -18,7 +19,8 @@ from engine.errors import DefinitionError, InputError, Problem
 # Fields that may hold the labels if only one trait is read.
 PLAIN_FIELDS = ("quality", "label")
 MOST_MISTAKES = 20
-CSV_EXTENSIONS, JSONL_EXTENSIONS = (".csv",), (".jsonl", ".ndjson")
+# First bytes of every Parquet file.
+PARQUET = b"PAR1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +45,17 @@ def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | N
 
     Raises:
         DefinitionError: there are mistakes in the file; the error carries the first of them.
-        InputError: the file is neither CSV nor JSONL, or no text in it has a label; a NoTraitsError if the model has no
+        InputError: the file is no table, or no text in it has a label; a NoTraitsError if the model has no
             traits yet.
     """
     check_traits(outline)
     file = stream if stream.seekable() else io.BytesIO(stream.read())
-    is_csv = _is_csv(name, file)
-    fields = read_fields(file, is_csv)
-    labels = _choose_labels(name, fields, outline, only, is_csv)
+    table = Table(name, file, _find_format(name, file))
+    fields = table.list_fields()
+    labels = _choose_labels(table, fields, outline, only)
     columns = [CONTENT, TEXT, *(source.column for source in (*outline.sources, *outline.text_sources))]
     text_field = next((column for column in columns if column in fields and column not in labels), CONTENT)
-    with closing(walk_labelled(name, file, is_csv, labels, text_field=text_field, needs_label=False)) as lines:
+    with closing(walk_labelled(table, labels, text_field=text_field, needs_label=False)) as lines:
         seeds, problems, unlabelled = gather_lines(lines, MOST_MISTAKES)
     check_mistakes(name, problems)
     if not seeds:
@@ -75,31 +77,35 @@ def check_mistakes(name: str, problems: Sequence[Problem]) -> None:
         raise DefinitionError(name, problems)
 
 
-def _is_csv(name: str, stream: BinaryIO) -> bool:
-    extension = PurePath(name).suffix.lower()
-    if extension in CSV_EXTENSIONS + JSONL_EXTENSIONS:
-        return extension in CSV_EXTENSIONS
+def _find_format(name: str, stream: BinaryIO) -> Format:
+    extension = PurePath(name).suffix.lower().removeprefix(".")
+    if extension in FORMATS:
+        return FORMATS[extension]
     if extension:
         raise InputError(
-            f"{name}: labelled texts are read from CSV (.csv, UTF-8, with a header row) and JSONL (.jsonl, one JSON "
-            f"object a line). Write {name} as one of these"
+            f"{name}: labelled texts are read from CSV (.csv, UTF-8, with a header row), JSONL (.jsonl, one JSON "
+            f"object a line) and Parquet (.parquet). Write {name} as one of these"
         )
     stream.seek(0)
-    return not stream.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+    start = stream.read(1024)
+    if start.startswith(PARQUET):
+        return "parquet"
+    return "jsonl" if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else "csv"
 
 
-def _choose_labels(name: str, fields: list[str], outline: Outline, only: Trait | None, is_csv: bool) -> Labels:
+def _choose_labels(table: Table, fields: list[str], outline: Outline, only: Trait | None) -> Labels:
     """Return the label fields of a file; without any, raise ``DefinitionError``."""
     mapped = {field: trait for source in outline.sources for field, trait in source.mapping.items() if trait}
     requested = [only] if only else list(outline.traits)
     known = mapped | {trait.key: trait for trait in outline.traits}
     labels: Labels = {field: trait if trait in requested else None for field, trait in known.items()}
     if not fields or any(map(labels.get, fields)):
-        return {field: trait for field, trait in labels.items() if field in fields} if is_csv else labels
+        # Lines of JSONL may lack fields.
+        return {field: trait for field, trait in labels.items() if table.format == "jsonl" or field in fields}
     if len(requested) == 1 and (plain := next((field for field in PLAIN_FIELDS if field in fields), None)):
         return {plain: requested[0]}
     keys = [trait.key for trait in requested]
     plain_fields = " or ".join(map(repr, PLAIN_FIELDS)) + ("" if len(keys) == 1 else " where one trait is meant")
     allowed = f"labels for {outline.handle}, in {format_names(keys)}, or {plain_fields}"
     hint = next(filter(None, (find_near_spelling(field, keys) for field in fields)), None)
-    raise DefinitionError(name, [Problem(name, 1, "fields", format_names(fields), allowed, hint)])
+    raise DefinitionError(table.name, [Problem(table.name, 1, "fields", format_names(fields), allowed, hint)])

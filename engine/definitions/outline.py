@@ -9,7 +9,8 @@ from engine.definitions.mistakes import Findings, format_names, format_value
 from engine.definitions.scenario_packs import list_pack_names
 from engine.definitions.schema import ModelEntry
 from engine.definitions.sources.entries import Source, make_sources
-from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
+from engine.definitions.sources.labelled_lines import parse_number
+from engine.definitions.sources.tables import CONTENT, SOURCE_URL
 from engine.domain.definition import OwnScenarios, Trait
 from engine.domain.model import Model
 from engine.errors import Problem

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticKnownError
 
 from engine.definitions.mistakes import Entry, check_entries
-from engine.definitions.sources.labelled_lines import CONTENT
+from engine.definitions.sources.tables import CONTENT
 from engine.domain.definition import Brief, Length, OwnScenarios, Question, Text, Texts, Trait, as_texts
 from engine.domain.language_tag import parse_tag
 from engine.domain.model import Effort

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from engine.definitions.outline import Outline, name_added_field
-from engine.definitions.sources.labelled_lines import CONTENT
+from engine.definitions.sources.tables import CONTENT
 from engine.domain.model import Pool
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import InputError

@@ -14,7 +14,7 @@ import numpy as np
 from engine.definitions.loader import list_sample_files, load_outline, locate_model
 from engine.definitions.outline import ADDED_FILE, Outline, list_sources, make_added_source
 from engine.definitions.sources.entries import Source, Version, read_version, walk_source
-from engine.definitions.sources.labelled_lines import SOURCE_URL
+from engine.definitions.sources.tables import SOURCE_URL
 from engine.definitions.yaml_document import read_authored
 from engine.domain.model import Seed
 from engine.domain.samples import make_id

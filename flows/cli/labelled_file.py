@@ -29,5 +29,5 @@ def read_labelled_file(settings: Settings, handle: str, file: str, only: Trait |
             return read_labelled(file, stream, outline, only)
     except OSError as error:
         raise InputError(
-            f"{file} cannot be read: {error.strerror}. Give a CSV or JSONL file of labelled texts"
+            f"{file} cannot be read: {error.strerror or error}. Give a CSV, JSONL or Parquet file of labelled texts"
         ) from error

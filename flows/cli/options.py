@@ -17,8 +17,8 @@ GROUPS = BEGIN, MAKE, JUDGE, HAND_ON, KEEP = (
 STDIN = "-"
 
 LABELLED_HELP = (
-    "A CSV or JSONL file: the text in `content` or `text`, and a column for each trait with a pole's label, a word "
-    "such as good or poor, or a number from 0 to 1."
+    "A CSV, JSONL or Parquet file: the text in `content` or `text`, and a column for each trait with a pole's label, a "
+    "word such as good or poor, or a number from 0 to 1."
 )
 
 

@@ -1,10 +1,14 @@
 """Small values for the tests, each with defaults for what a test does not speak of."""
 
-from collections.abc import Sequence
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import fields as fields_of
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from fakes.word_vectors import WordVectors
 
 from engine.asking.fields import Field
@@ -149,3 +153,10 @@ def make_budget(usd: float | None = None, limit_usd: float | None = None, **coun
     budget.count(Reply("", "stop", cost_usd=usd), reused=False)
     vars(budget).update(counts)
     return budget
+
+
+def make_parquet(columns: Mapping[str, Any]) -> bytes:
+    """Return a Parquet file of these columns."""
+    file = io.BytesIO()
+    pq.write_table(pa.table(dict(columns)), file)
+    return file.getvalue()

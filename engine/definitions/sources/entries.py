@@ -12,7 +12,8 @@ from pyarrow import fs
 from engine.definitions import schema
 from engine.definitions.mistakes import Findings, format_value
 from engine.definitions.sources import unlabelled
-from engine.definitions.sources.labelled_lines import CONTENT, Line, list_qualities, parse_quality, walk_labelled
+from engine.definitions.sources.labelled_lines import Line, list_qualities, parse_quality, walk_labelled
+from engine.definitions.sources.tables import CONTENT, Table
 from engine.definitions.yaml_document import Path
 from engine.domain.definition import Trait
 from engine.domain.language_tag import find_code, name_tag
@@ -91,8 +92,8 @@ def walk_lines(folder: str, source: Source, start: int = 1, buffer_bytes: int = 
         if source.type == "file":
             yield from unlabelled.walk_passages(source.name, stream, source.labels, source.by_line, start)
         else:
-            is_csv = source.type == "csv"
-            yield from walk_labelled(source.name, stream, is_csv, source.mapping, start, text_field=source.column)
+            table = Table(source.name, stream, "csv" if source.type == "csv" else "jsonl")
+            yield from walk_labelled(table, source.mapping, start, text_field=source.column)
 
 
 @contextmanager

@@ -6,34 +6,33 @@ They are streamed, since there may be a million. Reading stops at the first mist
 import hashlib
 import heapq
 import io
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import closing
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
 import numpy as np
-import pyarrow as pa
 from pyarrow import fs
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
 from engine.definitions.sources.entries import BUFFER_BYTES, Source, Version, locating
-from engine.definitions.sources.labelled_lines import opening_text, walk_objects, walk_rows
+from engine.definitions.sources.tables import FORMATS, Table, opening_text
 from engine.domain.characters import INVALID_CHARACTER, VALID, is_blank
 from engine.domain.unlabelled_texts import MAX_DRAWN, MAX_READ, OwnTexts, TextsFile
 from engine.errors import DefinitionError, Problem
 from engine.system.filesystem import list_below
-from engine.system.parquet import open_parquet
 from engine.text.near_duplicates import hash_form
 
 ALLOWED_FILES = "a .csv, .jsonl, .ndjson, .parquet or .txt file, or a folder of .txt files"
 ALLOWED_TEXT = "a UTF-8 text file"
-ALLOWED_PARQUET = "a Parquet file whose texts are strings"
+OTHER_FIELD = ", or another name in `field`"
+# File extensions of texts without labels.
+EXTENSIONS = (*FORMATS, "txt")
 
 # Path of a file below its source (empty if it is the source), and its version.
 _File = tuple[str, Version]
-_Walk = Callable[[str, BinaryIO, str], Generator[str | None]]
 
 
 def read_unlabelled_texts(folder: str, sources: tuple[Source, ...]) -> OwnTexts:
@@ -50,7 +49,7 @@ def _list_files(folder: str, source: Source) -> Iterator[_File]:
     with locating(folder, source, or_folder=True) as (filesystem, path):
         info = filesystem.get_file_info(path)
         if info.type != fs.FileType.Directory:
-            if info.extension.lower() not in WALKS:
+            if info.extension.lower() not in EXTENSIONS:
                 problem = Problem(*source.place, format_value(source.path), ALLOWED_FILES)
                 raise DefinitionError(problem.file, [problem])
             yield "", (info.mtime_ns, info.size)
@@ -91,52 +90,28 @@ def _read_all(folder: str, files_by_source: tuple[tuple[Source, tuple[_File, ...
     return OwnTexts(tuple(files), tuple(text for _, text in drawn), np.array(sorted(keys), np.uint64).tobytes())
 
 
-def _walk_texts(source: Source, below: str, stream: BinaryIO) -> Generator[str | None, None, None]:
+def _walk_texts(source: Source, below: str, stream: BinaryIO) -> Generator[str | None]:
     name = f"{source.name}{below}"
-    walk = partial(_walk_text, is_whole=True) if below else WALKS[PurePosixPath(name).suffix.lower()[1:]]
-    yield from walk(name, stream, source.column)
-
-
-def _walk_table(name: str, stream: BinaryIO, column: str, is_csv: bool) -> Generator[str | None]:
-    with closing(walk_rows(name, stream, [column]) if is_csv else walk_objects(name, stream)) as entries:
-        for number, entry in entries:
-            if isinstance(entry, Problem):
-                raise DefinitionError(name, [entry])
-            if not is_csv:
-                _check_field(name, number, column, list(entry))
-            text = entry.get(column)
-            if not isinstance(text, str | None) or INVALID_CHARACTER.search(text or ""):
-                problem = Problem(name, number, column, format_value(text), f"a text of {VALID}")
-                raise DefinitionError(name, [problem])
-            yield text
-
-
-def _walk_parquet(name: str, stream: BinaryIO, column: str) -> Generator[str | None]:
-    try:
-        parquet = open_parquet(stream)
-        _check_field(name, None, column, parquet.schema_arrow.names)
-        for batch in parquet.iter_batches(columns=[column], use_threads=False):
-            yield from batch.column(0).cast(pa.string()).to_pylist()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DefinitionError.of_file(name, str(error), ALLOWED_PARQUET) from error
-
-
-def _walk_text(name: str, stream: BinaryIO, column: str, is_whole: bool = False) -> Generator[str | None]:
+    extension = PurePosixPath(name).suffix.lower()[1:]
+    if extension in FORMATS:
+        yield from _walk_table(Table(name, stream, FORMATS[extension]), source.column)
+        return
     with opening_text(name, stream, ALLOWED_TEXT) as text:
         # `iter(…)` instead of the file: a closed generator would close the file that it yields from.
-        yield from [text.read()] if is_whole else iter(text.readline, "")
+        yield from [text.read()] if below else iter(text.readline, "")
 
 
-def _check_field(name: str, line: int | None, column: str, fields: list[str]) -> None:
-    if column not in fields:
-        given, allowed = format_names(fields) or "nothing", f"the text in {column!r}, or another name in `field`"
-        raise DefinitionError(name, [Problem(name, line, "field", given, allowed, find_near_spelling(column, fields))])
-
-
-# Reader of each file extension.
-WALKS: Mapping[str, _Walk] = {
-    "csv": partial(_walk_table, is_csv=True),
-    **dict.fromkeys(("jsonl", "ndjson"), partial(_walk_table, is_csv=False)),
-    "parquet": _walk_parquet,
-    "txt": _walk_text,
-}
+def _walk_table(table: Table, column: str) -> Generator[str | None]:
+    with closing(table.walk([column], OTHER_FIELD)) as entries:
+        for number, entry in entries:
+            if isinstance(entry, Problem):
+                raise DefinitionError(table.name, [entry])
+            if table.format == "jsonl" and column not in entry:
+                given, allowed = format_names(entry) or "nothing", f"the text in {column!r}{OTHER_FIELD}"
+                problem = Problem(table.name, number, "field", given, allowed, find_near_spelling(column, entry))
+                raise DefinitionError(table.name, [problem])
+            text = entry.get(column)
+            if not isinstance(text, str | None) or INVALID_CHARACTER.search(text or ""):
+                problem = Problem(table.name, number, column, format_value(text), f"a text of {VALID}")
+                raise DefinitionError(table.name, [problem])
+            yield text

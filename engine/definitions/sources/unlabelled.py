@@ -11,7 +11,8 @@ from typing import BinaryIO
 import regex
 
 from engine.definitions.mistakes import validate_document
-from engine.definitions.sources.labelled_lines import Line, opening_text
+from engine.definitions.sources.labelled_lines import Line
+from engine.definitions.sources.tables import opening_text
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.definition import Trait
 from engine.domain.model import Seed

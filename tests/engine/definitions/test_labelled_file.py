@@ -1,11 +1,13 @@
 """A file of labelled texts, as people and spreadsheets write it: its labels, and every mistake with its line."""
 
 import io
+import re
 from collections.abc import Callable
 from typing import BinaryIO
 
+import pyarrow as pa
 import pytest
-from fakes.builders import make_trait
+from fakes.builders import make_parquet, make_trait
 
 from engine.definitions.labelled_file import MOST_MISTAKES, read_labelled
 from engine.definitions.outline import Outline
@@ -79,12 +81,39 @@ def test_labels_of_the_one_trait_that_is_meant_stand_in_its_own_field_or_a_plain
         ("a.csv", "txt,clarity\nOne.,1\n", "a.csv:1: header: found txt, clarity; allowed: a column 'content'"),
         ("a.csv", "content,clarity\nOne.,Cleer\n", "^a.csv: .*\n.*a.csv:2: clarity: found 'Cleer'; .* mean 'Clear'"),
         ("a.jsonl", "[1]\n", "a.jsonl:1: line: found list; allowed: one JSON object a line"),
-        ("a.csv.gz", TABLE, r"^a.csv.gz: labelled texts are read from CSV .* and JSONL"),
+        ("a.csv.gz", TABLE, r"^a.csv.gz: labelled texts are read from CSV .* and Parquet"),
     ],
 )
 def test_mistake_is_named_with_its_line_and_another_form_refused(name: str, content: str, said: str) -> None:
     with pytest.raises(InputError if name.endswith("gz") else DefinitionError, match=said):
         read(name, content)
+
+
+@pytest.mark.parametrize("stream", [io.BytesIO, Pipe])
+@pytest.mark.parametrize("name", ["a.parquet", "-"])
+def test_parquet_is_read_with_the_numbers_of_its_rows(name: str, stream: Callable[[bytes], BinaryIO]) -> None:
+    labels = pa.array(["Clear", "obscure", None]).dictionary_encode()
+    columns = {"content": [b"One.", b"Two.", b"Three."], "clarity": labels, "safety": [None, 0.5, None], "n": [1, 2, 3]}
+    found = read_labelled(name, stream(make_parquet(columns)), OUTLINE)
+
+    assert BOTH == [(seed.text, seed.trait, seed.quality) for seed in found.seeds]
+    assert ([f"{name}:{row}" for row in (1, 2, 2)], 1) == ([seed.place for seed in found.seeds], found.unlabelled)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PAR1 and no more", "a.parquet: file: found Parquet magic bytes not found"),
+        (make_parquet({"txt": ["One."], "clarity": ["Clear"]}), "header: found txt, clarity; allowed: a column 'cont"),
+        (make_parquet({"content": ["One."], "stars": [1]}), "found content, stars; allowed: labels for u22a8.test"),
+        (make_parquet({"content": ["One.", "Two."], "clarity": [1, 7]}), "a.parquet:2: clarity: found 7"),
+        (make_parquet({"content": [1], "clarity": [1]}), "a.parquet:1: content: found 1; allowed: a text"),
+        (make_parquet({"content": [b"\xff"], "clarity": [1]}), "a.parquet: file: found Invalid UTF8"),
+    ],
+)
+def test_mistake_of_a_parquet_file_is_named_with_its_row(content: bytes, said: str) -> None:
+    with pytest.raises(DefinitionError, match=re.escape(said)):
+        read_labelled("a.parquet", io.BytesIO(content), OUTLINE)
 
 
 def test_of_many_mistakes_the_first_are_told() -> None:

@@ -19,6 +19,7 @@ from fakes.stored import HANDLE, attach_set, write_lines, write_model
 
 from engine.definitions.loader import load_outline
 from engine.definitions.sources.labelled_lines import gather_lines, walk_labelled
+from engine.definitions.sources.tables import Table
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.errors import InputError, StoreError
 from engine.export.formats import FORMATS, Export, export_samples
@@ -157,7 +158,7 @@ def test_csv_and_jsonl_have_all_columns_and_read_back_with_pandas_and_our_own_re
     labels = {"quality": make_trait()}
     # A file that no export wrote is read as it stands.
     assert [[text.strip() for text in HOSTILE], ["run(['ls','-l'])"]] == [
-        [seed.text for seed in gather_lines(walk_labelled("a.csv", io.BytesIO(read), True, labels))[0]]
+        [seed.text for seed in gather_lines(walk_labelled(Table("a.csv", io.BytesIO(read), "csv"), labels))[0]]
         for read in (content, foreign)
     ]
 

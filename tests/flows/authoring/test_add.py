@@ -52,8 +52,8 @@ def test_table_is_planned_added_and_added_no_second_time(
 @pytest.mark.parametrize(
     ("name", "content", "code", "said"),
     [
-        ("none.csv", None, 2, "none.csv cannot be read: No such file or directory. Give a CSV or JSONL file"),
-        ("t.xlsx", "PK", 2, "labelled texts are read from CSV (.csv, UTF-8, with a header row) and JSONL"),
+        ("none.csv", None, 2, "none.csv cannot be read: No such file or directory. Give a CSV, JSONL or Parquet file"),
+        ("t.xlsx", "PK", 2, "labelled texts are read from CSV (.csv, UTF-8, with a header row), JSONL"),
         ("t.csv", "text;tone\r\nOne.;1\r\n", 2, "t.csv:1: fields: found text, tone; allowed: labels for u22a8.test"),
         (
             "t.csv",

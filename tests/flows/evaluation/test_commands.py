@@ -152,7 +152,7 @@ def set_hindi(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "arguments", "code", "said"),
     [
-        (print, ("--real", "nowhere.csv"), 2, "No such file or directory. Give a CSV or JSONL file"),
+        (print, ("--real", "nowhere.csv"), 2, "No such file or directory. Give a CSV, JSONL or Parquet file"),
         (lambda _: write_real(*LABELLED[:3]), CLARITY, 2, "texts of one pole only for clarity. Add some that are Obsc"),
         (lambda _: write_real(), FILE, 2, "real.csv has no labelled texts: no line has a label in clarity. Write"),
         (lambda _: write_real((PLAIN_TEXTS[0], 1)), CLARITY, 2, "no texts for clarity to evaluate its samples on"),

@@ -3,19 +3,17 @@
 import io
 
 import pytest
-from fakes.builders import make_trait
+from fakes.builders import make_parquet, make_trait
 
 from engine.definitions.sources.labelled_lines import (
-    ALLOWED_CELL,
-    ALLOWED_CSV,
     QUALITY_WORDS,
     Labels,
     gather_lines,
     list_qualities,
     parse_quality,
-    read_fields,
     walk_labelled,
 )
+from engine.definitions.sources.tables import ALLOWED_CELL, ALLOWED_CSV, Format, Table
 from engine.domain.characters import INVALID, VALID
 from engine.domain.model import Seed
 from engine.errors import Problem
@@ -31,12 +29,12 @@ NEAREST = (("content", "contents"), ("clarity", "claritty"), ("warmth", None))
 
 
 def read_jsonl(*lines: bytes, mapping: Labels = MAPPING) -> tuple[list[Seed], list[Problem]]:
-    return gather_lines(walk_labelled("s.jsonl", io.BytesIO(b"\n".join(lines)), False, mapping))[:2]
+    return gather_lines(walk_labelled(Table("s.jsonl", io.BytesIO(b"\n".join(lines)), "jsonl"), mapping))[:2]
 
 
 def read_csv(text: str | bytes) -> tuple[list[Seed], list[Problem]]:
     content = text if isinstance(text, bytes) else text.encode()
-    return gather_lines(walk_labelled("s.csv", io.BytesIO(content), True, MAPPING))[:2]
+    return gather_lines(walk_labelled(Table("s.csv", io.BytesIO(content), "csv"), MAPPING))[:2]
 
 
 def test_words_of_the_contract_are_qualities() -> None:
@@ -149,7 +147,7 @@ def test_first_line_may_declare_what_separates_the_cells(first: str, separator: 
     content = first.format(separator) + end.join(rows).replace(",", separator)
     seeds, problems = read_csv(content)
 
-    assert ["content", "clarity", "warmth"] == read_fields(io.BytesIO(content.encode()), True)
+    assert ["content", "clarity", "warmth"] == Table("s", io.BytesIO(content.encode()), "csv").list_fields()
     assert [("One.", "s.csv:3"), ("One.", "s.csv:3")] == [(seed.text, seed.place) for seed in seeds]
     assert [(4, "clarity")] == [(problem.line, problem.field) for problem in problems]
     assert {(2, "contents")} == {(item.line, item.found) for item in read_csv(first.format(separator) + "contents")[1]}
@@ -205,14 +203,18 @@ def test_file_that_is_no_csv_is_named_with_the_line_where_that_begins() -> None:
 
 JSONL = b'\xef\xbb\xbf{"content": "A.", "clarity": 1}\r\n\n{"content": "B.", "clarity": 1}'
 CSV = b'content,clarity,warmth\n"\xc3\xa9\nA.",1,\n\nB.,1,'
+PARQUET = make_parquet({"content": ["A.", "B."], "clarity": ["1", "1"], "warmth": [None, "0"]})
 
 
-@pytest.mark.parametrize(("is_csv", "content", "numbers"), [(False, JSONL, [1, 3]), (True, CSV, [2, 5])])
+@pytest.mark.parametrize(
+    ("kind", "content", "numbers"), [("jsonl", JSONL, [1, 3]), ("csv", CSV, [2, 5]), ("parquet", PARQUET, [1, 2])]
+)
 def test_walk_says_the_number_of_each_line_and_goes_on_from_there(
-    is_csv: bool, content: bytes, numbers: list[int]
+    kind: Format, content: bytes, numbers: list[int]
 ) -> None:
-    lines = list(walk_labelled("s", io.BytesIO(content), is_csv, MAPPING))
+    table = Table("s", io.BytesIO(content), kind)
+    lines = list(walk_labelled(table, MAPPING))
 
     assert numbers == [line.number for line in lines]
     for index, line in enumerate(lines):
-        assert lines[index:] == list(walk_labelled("s", io.BytesIO(content), is_csv, MAPPING, line.number))
+        assert lines[index:] == list(walk_labelled(table, MAPPING, line.number))

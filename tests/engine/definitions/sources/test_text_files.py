@@ -4,9 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from fakes.builders import make_parquet
 
 from engine.definitions.loader import load_model
 from engine.definitions.sources import text_files
@@ -31,10 +30,6 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
-
-
-def write_parquet(folder: Path, texts: list[str | None]) -> None:
-    pq.write_table(pa.table({"body": texts}), write(folder, "mails.parquet", b""))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +60,7 @@ def test_semicolon_in_the_texts_of_a_lone_column_separates_nothing(tmp_path: Pat
 
 
 def test_parquet_and_a_folder_of_files_are_read_and_files_of_other_kinds_left(tmp_path: Path) -> None:
-    write_parquet(tmp_path, [*TEXTS, None, " "])
+    write(tmp_path, "mails.parquet", make_parquet({"body": [*TEXTS, None, " "]}))
     for number, text in enumerate(TEXTS):
         write(tmp_path, f"post/{number}.txt", f"{text}\nSecond line.")
     write(tmp_path, "post/notes.md", "no text of ours")
