@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 from engine.domain.progress import NO_CALLS, ExpectedCalls
 from engine.errors import BudgetError, InputError, SharedBudgetError
@@ -11,6 +12,7 @@ from engine.estimate.call_kinds import CallKind, Spread
 from engine.estimate.speeds import NO_SPEEDS, Speeds
 from engine.llm.batches.account import find_account
 from engine.llm.client.prices import Price, add_costs
+from engine.llm.embedded.embedded_models import is_embedded
 from engine.llm.gateway.budget import find_ceiling
 from engine.text.formatting import count_noun, format_cost, format_seconds
 
@@ -19,6 +21,8 @@ from engine.text.formatting import count_noun, format_cost, format_seconds
 CHARS_PER_TOKEN = Spread(likely=4.4, most=3.6)
 # The steps check, write and report, and the rounds' work between calls, on two cores.
 OTHER_SECONDS = 8.0
+# Time of a model of a backfill on two cores, in addition to its calls; half of it on idle cores (docs/guides/operate).
+MODEL_SECONDS = 1.0
 TIMED = (
     "The time is from the first call on, by how long calls took in the last run, or by an embedded model's size before "
     "its first. What comes before it (start, load, plan) and other work of this machine come on top."
@@ -52,9 +56,10 @@ class PlannedCalls:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The estimated calls, tokens, cost and time of a run, before its first call.
+    """The estimated calls, tokens, cost and time of a run or of a backfill, before the first call.
 
     Args:
+        calls: the calls of each kind; empty for a backfill.
         prices: the prices of the models, by name; the cost of a model without a known price is not counted.
         max_call_usd: the highest cost of one call; None if no price is known.
         limit_usd: the run's limit on cost; None if it has no limit.
@@ -130,6 +135,38 @@ def add_amounts(amounts: Sequence[Spread[Amount] | PlannedCalls]) -> Spread[Amou
     return Spread(add([amount.likely for amount in amounts]), add([amount.most for amount in amounts]))
 
 
+def add_estimates(
+    estimates: Sequence[Estimate], scale: float = 1.0, at_once: int = 1, requests_per_minute: float = math.inf
+) -> Estimate:
+    """Return the estimate of many runs.
+
+    The time is unknown if that of a run is. An embedded model serves the runs one after another; a hosted one serves
+    several at a time, within the rate limit that they share.
+
+    Args:
+        estimates: those of some of the runs.
+        scale: the number of all runs for each of these.
+        at_once: the number of runs at a time.
+    """
+    total, batched = add_amounts([each.total for each in estimates]), [each.batched_usd for each in estimates]
+    prices = reduce(lambda known, each: {**known, **each.prices}, estimates, dict[str, Price | None]())
+    seconds = None
+    if estimates and all(each.seconds is not None for each in estimates):
+        calls = sum(max((each.seconds or 0.0) - OTHER_SECONDS, 0.0) for each in estimates)
+        # The seconds of each run include the rate limit, and stored replies reduce the calls.
+        limited = min(calls, total.likely.calls * 60 / requests_per_minute)
+        side_by_side = calls / (1 if all(map(is_embedded, prices)) else min(at_once, max(1, scale * len(estimates))))
+        seconds = OTHER_SECONDS + scale * max(side_by_side, limited, MODEL_SECONDS * len(estimates))
+    return Estimate(
+        calls=(),
+        total=Spread(_scale(total.likely, scale), _scale(total.most, scale)),
+        prices=prices,
+        kept=round(scale * sum(each.kept or 0 for each in estimates)),
+        seconds=seconds,
+        batched_usd=_add_spreads(batched, scale),
+    )
+
+
 def format_estimate(estimate: Estimate) -> str:
     """Format an estimate in one line: likely calls, tokens and cost with their bounds, the limit, and kept replies."""
     likely, most = estimate.total.likely, estimate.total.most
@@ -179,6 +216,19 @@ def name_unpriced(names: Sequence[str], begins: bool = False) -> str:
     """Return the clause that no price is known for some models; with ``begins`` it starts with a capital."""
     clause = f"{'No' if begins else 'no'} price is known for {', '.join(names)}"
     return f"{clause}: {'its' if len(names) == 1 else 'their'} cost is not counted"
+
+
+def _scale(amount: Amount, scale: float) -> Amount:
+    cost_usd = None if amount.cost_usd is None else scale * amount.cost_usd
+    calls, tokens_in, tokens_out = (round(scale * n) for n in (amount.calls, amount.tokens_in, amount.tokens_out))
+    return Amount(calls, tokens_in, tokens_out, cost_usd)
+
+
+def _add_spreads(costs: Sequence[Spread[float] | None], scale: float) -> Spread[float] | None:
+    known = [cost for cost in costs if cost is not None]
+    if not known or len(known) < len(costs):
+        return None
+    return Spread(scale * sum(cost.likely for cost in known), scale * sum(cost.most for cost in known))
 
 
 def _estimate_kind(kind: CallKind) -> PlannedCalls:

@@ -6,19 +6,20 @@ All figures, pictures and texts are in the report. The page links to it.
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from engine.choosing.run_state import RunState
 from engine.domain.finding import Finding
 from engine.domain.model import POLES, Model
 from engine.domain.samples import count_reasons
 from engine.domain.verdict import Verdict
-from engine.estimate.estimate import Estimate
+from engine.estimate.estimate import Estimate, format_estimate
 from engine.llm.gateway.budget import RunBudget
 from engine.report.costs import describe_spending, format_tokens, list_remarks
 from engine.report.wording import NOTHING_ATTACHED, count_others, describe_verdict
 from engine.store.layout import REPORT, SAMPLES
 from engine.store.store import StoredSet
-from engine.text.formatting import format_cost, format_seconds, name_reason
+from engine.text.formatting import name_reason
 
 # A page with the samples of more traits is too long to read; the report shows all of them.
 MAX_TRAITS = 6
@@ -157,11 +158,6 @@ def _write_kept(state: RunState, verdict: Verdict) -> str:
 
 
 def _write_costs(budget: RunBudget, estimate: Estimate) -> str:
-    likely = estimate.total.likely
-    expected = "" if budget.is_free or likely.cost_usd is None else f", likely {format_cost(likely.cost_usd)}"
-    calls = f"Replies: {budget.replies:,}, likely {likely.calls:,}. Tokens: {format_tokens(budget)}."
-    if estimate.seconds is not None:
-        calls += f" It was to take about {format_seconds(estimate.seconds)}."
-    return "\n".join(
-        [f"## Cost: {escape(describe_spending(budget))}{expected}", "", calls, *map(escape, list_remarks(budget))]
-    )
+    calls = f"Replies: {budget.replies:,}. Tokens: {format_tokens(budget)}."
+    sentences = [calls, "", format_estimate(replace(estimate, limit_usd=None)), *list_remarks(budget)]
+    return "\n".join([f"## Cost: {escape(describe_spending(budget))}", "", *map(escape, sentences)])

@@ -17,21 +17,17 @@ from engine.backfills.page import describe_row
 from engine.backfills.targets import BackfillRequest, examine, list_selected
 from engine.domain.verdict import SkipReason
 from engine.errors import ExemplarsError, InputError, RunInterruptedError
-from engine.estimate.call_kinds import Spread
-from engine.estimate.estimate import OTHER_SECONDS, Amount, Estimate, add_amounts
+from engine.estimate.estimate import Estimate, add_estimates, format_estimate
 from engine.estimate.planned_run import PlannedRun
-from engine.llm.embedded.embedded_models import is_embedded
 from engine.settings import Settings
 from engine.system.concurrency import holding
-from engine.text.formatting import count_noun, format_cost, format_seconds, name_some
+from engine.text.formatting import count_noun, format_cost, format_seconds, join_words, name_some
 from flows.backfills.worker import CHECKED_AT_ONCE, TELL
 from flows.cli.console import make_console, make_live, make_table, say_reading
 from flows.cli.plan import plan_run
 
 # A plan takes up to some seconds, so a few models represent all.
 MAX_ESTIMATED = 5
-# Time of a model on two cores, in addition to its calls; half of it on idle cores (docs/guides/operate).
-MODEL_SECONDS = 1.0
 # States that the progress line counts after the done models.
 OTHER_STATES: tuple[ModelState, ...] = ("in a batch", "failed", "busy elsewhere", "cancelled")
 
@@ -43,55 +39,19 @@ class BackfillEstimate:
     Args:
         handles: the models that need a run; ``skipped`` has the reason for each other selected model.
         planned: the runs of ``handles``, or of a few of them; ``refused`` has the reasons why some would not start.
-        requests_per_minute: the rate limit that all runs share.
+        total: the estimate for all ``handles``.
     """
 
     handles: tuple[str, ...]
     skipped: Mapping[str, SkipReason]
     planned: tuple[PlannedRun, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
-    requests_per_minute: float = math.inf
+    total: Estimate = field(default_factory=lambda: add_estimates([]))
 
     @property
     def selected(self) -> int:
         """The number of selected models."""
         return len(self.handles) + len(self.skipped)
-
-    @property
-    def estimates(self) -> tuple[Estimate, ...]:
-        """The estimates of the planned runs."""
-        return tuple(planned.estimate for planned in self.planned)
-
-    @property
-    def total(self) -> Spread[Amount]:
-        """The sum over the planned runs."""
-        return add_amounts([estimate.total for estimate in self.estimates])
-
-    def scale(self, amount: float) -> float:
-        """Scale an amount of the planned models to all models."""
-        return amount * len(self.handles) / len(self.estimates) if self.estimates else 0.0
-
-    def find_seconds(self, models_at_once: int) -> float | None:
-        """Return the likely time of all models in seconds; None if the time of a planned run is unknown. An embedded
-        model serves them one after another; a hosted one serves several at a time, within the shared rate limit.
-        """
-        if not self.estimates or any(each.seconds is None for each in self.estimates):
-            return None
-        at_once = 1 if all(map(is_embedded, self.estimates[0].prices)) else models_at_once
-        calls = sum(max((each.seconds or 0.0) - OTHER_SECONDS, 0.0) for each in self.estimates)
-        # The seconds of each run include the rate limit, and stored replies reduce the calls.
-        limited = min(calls, self.total.likely.calls * 60 / self.requests_per_minute)
-        return OTHER_SECONDS + self.scale(max(calls / at_once, limited, MODEL_SECONDS * len(self.estimates)))
-
-    def describe_cost(self) -> str:
-        """Return the likely and maximum cost of all models, or “which cost nothing” if all are free."""
-        if all(estimate.is_free for estimate in self.estimates):
-            return "which cost nothing"
-        costs = self.total.likely.cost_usd, self.total.most.cost_usd
-        texts = [format_cost(None if cost_usd is None else self.scale(cost_usd)) for cost_usd in costs]
-        batched = [each.batched_usd.likely for each in self.estimates if each.batched_usd is not None]
-        half = f", or likely {format_cost(self.scale(sum(batched)))} with --batch=all"
-        return f"likely {texts[0]}, at most {texts[1]}{half if len(batched) == len(self.estimates) else ''}"
 
 
 def make_request(given: Mapping[str, Any]) -> BackfillRequest:
@@ -141,8 +101,14 @@ def estimate_backfill(
             except ExemplarsError as error:
                 refused[handle] = str(error)
     refused |= {each.handle: each.refused for each in planned if each.refused}
-    rate = settings.requests_per_minute or math.inf
-    return BackfillEstimate(handles, skipped, tuple(planned), refused, rate)
+    total = add_estimates(
+        [each.estimate for each in planned],
+        # A model that cannot be planned asks nothing.
+        len(handles) / max(1, len(chosen)),
+        request.models_at_once,
+        settings.requests_per_minute or math.inf,
+    )
+    return BackfillEstimate(handles, skipped, tuple(planned), refused, total)
 
 
 def describe_begin(forecast: BackfillEstimate, request: BackfillRequest) -> str:
@@ -154,21 +120,15 @@ def describe_begin(forecast: BackfillEstimate, request: BackfillRequest) -> str:
     for reason in dict.fromkeys(skipped.reason for skipped in forecast.skipped.values()):
         handles = [handle for handle, skipped in forecast.skipped.items() if skipped.reason == reason]
         lines.append(f"Skipped: {name_some(handles)}. {reason}")
-    estimates = forecast.estimates
-    if estimates:
-        seconds = forecast.find_seconds(request.models_at_once)
-        time = "" if seconds is None else f"; about {format_seconds(seconds)}"
-        names = ", ".join(dict.fromkeys(name for each in estimates for name in each.prices))
-        calls = count_noun(round(forecast.scale(forecast.total.likely.calls)), "call")
-        basis = f" (from {len(estimates)} of {len(forecast.handles)} models)"
-        lines.append(
-            f"Estimate: about {calls} to {names}, {forecast.describe_cost()}{time}"
-            + (basis if len(estimates) < len(forecast.handles) else "")
-        )
-        limits = sorted({each.limit_usd for each in estimates if each.limit_usd is not None})
+    if forecast.planned:
+        planned, total = forecast.planned, forecast.total
+        is_part = len(planned) < len(forecast.handles)
+        basis = f" (from {len(planned)} of {len(forecast.handles)} models)" if is_part else ""
+        lines += [f"Models that are called: {join_words(list(total.prices))}", f"{format_estimate(total)}{basis}"]
+        limits = sorted({each.estimate.limit_usd for each in planned if each.estimate.limit_usd is not None})
         each = f"{' or '.join(map(format_cost, limits))} for each model" if limits else "none for a model"
         together = "none" if request.max_cost_usd is None else format_cost(request.max_cost_usd)
-        likely_usd = forecast.scale(forecast.total.likely.cost_usd or 0.0) or math.inf
+        likely_usd = total.total.likely.cost_usd or math.inf
         share = math.inf if request.max_cost_usd is None else request.max_cost_usd / likely_usd
         ends = f", where it is likely to stop with about {100 * share:.0f} % done" if 0 < share < 1 else ""
         lines.append(f"Limits on cost: {each}, {together} for all together{ends}")
@@ -181,22 +141,24 @@ def show_estimate(forecast: BackfillEstimate, request: BackfillRequest) -> None:
     console.print("A dry run, no model is called and nothing is written", style="bold")
     console.print(Text(describe_begin(forecast, request)))
     table = make_table("model", numbers=("calls", "tokens in", "tokens out", "cost"))
-    total = forecast.total
+    total = forecast.total.total
     rows = [(planned.handle, planned.estimate.total.likely) for planned in forecast.planned]
     for name, amount in (*rows, ("all, likely", total.likely), ("all, at most", total.most)):
         counts = amount.calls, amount.tokens_in, amount.tokens_out
         table.add_row(Text(name), *(f"{count:,}" for count in counts), format_cost(amount.cost_usd))
+    if (batched := forecast.total.batched_usd) is not None and batched.most:
+        table.add_row("all, likely, with --batch=all", "", "", "", format_cost(batched.likely))
     console.print(table)
     for handle, why in forecast.refused.items():
         console.print(Text(f"{handle} would be refused now: {why}"), soft_wrap=True)
 
 
-def describe_json(forecast: BackfillEstimate, request: BackfillRequest) -> dict[str, Any]:
+def describe_json(forecast: BackfillEstimate) -> dict[str, Any]:
     """Return the plan of many models as JSON: the plan of each, the sum, and the time of the backfill in seconds."""
     return {
         "models": [asdict(planned) for planned in forecast.planned],
-        "total": asdict(forecast.total),
-        "seconds": forecast.find_seconds(request.models_at_once),
+        "total": asdict(forecast.total.total),
+        "seconds": forecast.total.seconds,
         "refused": dict(forecast.refused),
         "skipped": {handle: reason.reason for handle, reason in forecast.skipped.items()},
     }

@@ -177,7 +177,7 @@ def plan_command(
     request = make_request(context.params)
     backfill_estimate = estimate_backfill(read_settings(), request, most=None)
     if as_json:
-        print(json.dumps(describe_json(backfill_estimate, request)))
+        print(json.dumps(describe_json(backfill_estimate)))
     else:
         show_estimate(backfill_estimate, request)
 

@@ -103,23 +103,24 @@ def test_begin_tells_models_calls_cost_and_limits(provider: Provider, monkeypatc
     unknown = estimate_backfill(read_settings(), request)
     keep_speeds(read_settings(), {(f"{provider.model}@{provider.url}", "none", False): [3.0] * 8})
     forecast = estimate_backfill(read_settings(), request)
-    all_at_once = forecast.find_seconds(3) or 0.0
-    head, estimate, limits = describe_begin(forecast, request).splitlines()
+    head, called, estimate, limits = describe_begin(forecast, request).splitlines()
+    one, likely = forecast.planned[0].estimate, forecast.total.total.likely
 
     assert "3 models: from_traits, effort low, 3 at a time" == head
-    assert estimate.startswith(
-        f"Estimate: about {round(forecast.scale(forecast.total.likely.calls))} calls to openai/test, likely $0."
-    )
-    assert estimate.endswith(f"; about 13 s (from {len(forecast.estimates)} of 3 models)")
-    # Three at a time take as long as one; none is known of before the model was asked.
-    assert (None, round(forecast.estimates[0].seconds or 0.0)) == (unknown.find_seconds(3), round(all_at_once))
+    assert "Models that are called: openai/test" == called
+    most = forecast.total.total.most
+    assert estimate.startswith(f"Estimate: {likely.calls} calls (at most {most.calls}), about 13 s; ")
+    assert estimate.endswith(" (from 2 of 3 models)")
+    # Two at a time take as long as one; the time is unknown before the first call to a model.
+    assert (None, round(one.seconds or 0.0)) == (unknown.total.seconds, round(forecast.total.seconds or 0.0))
     # A limit on the rate is one for all: as many at a time take no less.
     monkeypatch.setenv("EXEMPLARS_REQUESTS_PER_MINUTE", "60")
     limited = estimate_backfill(read_settings(), request)
-    assert OTHER_SECONDS + 1.5 * limited.total.likely.calls <= (limited.find_seconds(3) or 0.0)
-    assert forecast.scale(forecast.total.likely.calls) == 3 * forecast.estimates[0].total.likely.calls
+    assert OTHER_SECONDS + likely.calls <= (limited.total.seconds or 0.0)
+    # The third cannot be read: it calls nothing.
+    assert 2 * one.total.likely.calls == likely.calls
     assert "Limits on cost: $1.00 for each model, $20.00 for all together" == limits
-    third = replace(request, max_cost_usd=forecast.scale(forecast.total.likely.cost_usd or 0.0) / 3)
+    third = replace(request, max_cost_usd=(likely.cost_usd or 0.0) / 3)
     assert describe_begin(forecast, third).endswith(
         " for all together, where it is likely to stop with about 33 % done"
     )
