@@ -78,7 +78,7 @@ class PastRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ModelFinding:
     """A problem that needs a person: a message of one or two sentences, and the commands to type, if any."""
 
     kind: Kind
@@ -110,7 +110,7 @@ class ModelCondition:
     set_aside: int = 0
     older_samples: int = 0
     runs: tuple[PastRun, ...] = ()
-    faults: tuple[Finding, ...] = ()
+    faults: tuple[ModelFinding, ...] = ()
 
     @property
     def last(self) -> PastRun | None:
@@ -123,7 +123,7 @@ class ModelCondition:
         return add_costs(*(run.cost_usd for run in self.runs))
 
     @property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[ModelFinding]:
         """Return the findings, the most urgent first; without commands if the model is frozen and would refuse them."""
         return sorted(_list_findings(self), key=lambda finding: list(KINDS).index(finding.kind))
 
@@ -133,7 +133,7 @@ class ModelCondition:
         return any(finding.kind != "empty" for finding in self.findings)
 
 
-def _list_findings(model: ModelCondition) -> Iterator[Finding]:
+def _list_findings(model: ModelCondition) -> Iterator[ModelFinding]:
     yield from model.faults
     command = f"exemplars synthesize {model.handle}"
     last = model.last
@@ -142,43 +142,43 @@ def _list_findings(model: ModelCondition) -> Iterator[Finding]:
         effort = f" --effort {last.effort}" if last.effort else ""
         retry = f"{command} --synth-type {last.synth_type}{effort}"
         message = f"Run {last.run_id} attached nothing{why}"
-        yield Finding("failed", message, (retry,) if last.synth_type == "enrich" else _for_draft(model, retry))
+        yield ModelFinding("failed", message, (retry,) if last.synth_type == "enrich" else _for_draft(model, retry))
     for run in model.proposed:
         message = f"Read the report of run {run}, then attach its set or reject it"
-        yield Finding("waits", message, (f"exemplars review {run} --attach", f"exemplars review {run} --reject"))
+        yield ModelFinding("waits", message, (f"exemplars review {run} --attach", f"exemplars review {run} --reject"))
     for trait in model.traits:
         if trait.inseparable:
             message = f"{trait.name}, in the last set: {trait.inseparable}"
-            yield Finding("hardly apart", message, _for_draft(model, command))
+            yield ModelFinding("hardly apart", message, _for_draft(model, command))
     for one, other, cosine in model.alike:
         direction = ", in opposite directions" if cosine < 0 else ""
         message = (
             f"{one} and {other}: their axes have a cosine of {cosine:.2f}{direction}. Remove one from model.yaml, "
             "or add seeds with different poles for the two traits"
         )
-        yield Finding("same axis", message, _for_draft(model, command))
+        yield ModelFinding("same axis", message, _for_draft(model, command))
     yield from _list_count_findings(model, command)
 
 
-def _list_count_findings(model: ModelCondition, command: str) -> Iterator[Finding]:
+def _list_count_findings(model: ModelCondition, command: str) -> Iterator[ModelFinding]:
     if not any(any(trait.attached.values()) for trait in model.traits):
         if model.traits and not model.proposed and not model.faults:
-            yield Finding("empty", "No run has attached samples", _for_draft(model, command))
+            yield ModelFinding("empty", "No run has attached samples", _for_draft(model, command))
         return
     if model.older_samples and (refresh := _for_draft(model, f"{command} --refresh")):
         message = f"Generated for an older definition: {count_noun(model.older_samples, 'sample')}"
-        yield Finding("older", message, refresh)
+        yield ModelFinding("older", message, refresh)
     fill = _for_draft(model, f"{command} --only-lacking")
     for trait in model.traits:
         empty = [trait.labels[pole] for pole in POLES if not trait.attached[pole]]
         totals = {pole: trait.authored[pole] + trait.attached[pole] for pole in POLES}
         if empty:
-            yield Finding("lacking", f"{trait.name}: no samples for {join_words(empty)}", fill)
+            yield ModelFinding("lacking", f"{trait.name}: no samples for {join_words(empty)}", fill)
         elif _is_unbalanced(totals):
             counts = " and ".join(f"{totals[pole]:,} {trait.labels[pole]}" for pole in POLES)
             # If only the authored samples are unbalanced, more samples of both poles outweigh them.
             commands = fill if _is_unbalanced(trait.attached) else _for_draft(model, command)
-            yield Finding("unbalanced", f"{trait.name}: {counts}", commands)
+            yield ModelFinding("unbalanced", f"{trait.name}: {counts}", commands)
 
 
 def _is_unbalanced(counts: Counts) -> bool:

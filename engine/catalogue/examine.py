@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.asking.existing_sets import list_outdated
 from engine.axis.reference_axis import fit_reference_axes
-from engine.catalogue.condition import Finding, ModelCondition, PastRun, TraitCondition
+from engine.catalogue.condition import ModelCondition, ModelFinding, PastRun, TraitCondition
 from engine.choosing.probe import MIN_AUC
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import has_model, list_handles, load_model
@@ -49,7 +49,7 @@ def list_all_handles(models_uri: str, samples_uri: str) -> list[str]:
 
 def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondition:
     """Examine one model. Its mistakes and damaged files become findings and raise no error."""
-    faults: list[Finding] = []
+    faults: list[ModelFinding] = []
     sets: list[StoredSet] = []
     with _collect_faults(faults, VERIFY):
         sets = list_all(samples_uri, handle)
@@ -59,7 +59,7 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
     model, state = _load(models_uri, handle, [item.run_id for item in attached], faults)
     for item in filter(is_altered, attached):
         message = f"The samples of run {item.run_id} were altered since they were written"
-        faults.append(Finding("broken", message, (VERIFY, f"exemplars detach {item.run_id}")))
+        faults.append(ModelFinding("broken", message, (VERIFY, f"exemplars detach {item.run_id}")))
     return ModelCondition(
         handle=handle,
         state=state,
@@ -75,12 +75,12 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
 
 
 @contextmanager
-def _collect_faults(faults: list[Finding], *commands: str) -> Iterator[None]:
+def _collect_faults(faults: list[ModelFinding], *commands: str) -> Iterator[None]:
     """Add an error to ``faults``, with commands that explain or fix it."""
     try:
         yield
     except (InputError, StoreError) as error:
-        faults.append(Finding("broken", str(error), commands))
+        faults.append(ModelFinding("broken", str(error), commands))
 
 
 def _read_verdict(stored: StoredSet) -> Mapping[str, Any]:
@@ -89,21 +89,21 @@ def _read_verdict(stored: StoredSet) -> Mapping[str, Any]:
     return {}
 
 
-def _load(models_uri: str, handle: str, runs: Sequence[str], faults: list[Finding]) -> tuple[Model | None, str]:
+def _load(models_uri: str, handle: str, runs: Sequence[str], faults: list[ModelFinding]) -> tuple[Model | None, str]:
     """Load a model and its state. If there is no model, add a fault. ``runs`` are the runs of its attached sets."""
     state, plan = "unknown", f"exemplars plan {handle}"
     with _collect_faults(faults, plan):
         if not has_model(models_uri, handle):
             message = "The store has sets of a model that the catalogue lacks. Restore its folder, or detach the sets"
             detach = tuple(f"exemplars detach {run}" for run in runs[:MAX_SETS])
-            faults += [Finding("broken", message, detach)] if runs else []
+            faults += [ModelFinding("broken", message, detach)] if runs else []
             return None, state
         with _collect_faults(faults, plan):
             state = read_lifecycle(models_uri, handle).state
         try:
             return load_model(models_uri, handle), state
         except NoTraitsError as error:
-            faults.append(Finding("empty", str(error), (plan,)))
+            faults.append(ModelFinding("empty", str(error), (plan,)))
     return None, state
 
 

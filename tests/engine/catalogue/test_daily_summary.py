@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from fakes.conditions import NOON, make_condition, make_run
 
-from engine.catalogue.condition import Finding
+from engine.catalogue.condition import ModelFinding
 from engine.catalogue.daily_summary import TroubledRun, describe_day
 
 HOUR = timedelta(hours=1)
@@ -30,7 +30,7 @@ def test_message_says_what_was_made_what_it_cost_and_what_needs_a_person() -> No
         make_run(NOON - HOUR, None, 0, 0.25),
         make_run(NOON - 100 * HOUR, NOON - HOUR, 8, 5.0),
     )
-    broken = make_condition(handle="u22a8.broken", faults=(Finding("broken", "It is damaged"),))
+    broken = make_condition(handle="u22a8.broken", faults=(ModelFinding("broken", "It is damaged"),))
     troubled = [
         TroubledRun(f"run-{number}", f"u22a8.a{number}", "Failed", "The key\nis refused.") for number in range(7)
     ]

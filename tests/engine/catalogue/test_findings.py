@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from fakes.conditions import HANDLE, make_condition, make_counts, make_run, make_trait_condition
 
-from engine.catalogue.condition import Finding, ModelCondition
+from engine.catalogue.condition import ModelCondition, ModelFinding
 
 AGAIN = f"exemplars synthesize {HANDLE}"
 LACKING = f"{AGAIN} --only-lacking"
 START = f"{AGAIN} --synth-type from_traits"
 REVIEW = ("exemplars review run-9 --attach", "exemplars review run-9 --reject")
 EMPTY = make_trait_condition(attached=make_counts(), auc=None)
-BROKEN = Finding("broken", "1 mistake", ("exemplars plan",))
+BROKEN = ModelFinding("broken", "1 mistake", ("exemplars plan",))
 
 
 def with_trait(**fields: Any) -> ModelCondition:

@@ -5,12 +5,12 @@ from typing import get_args
 
 from fakes.conditions import HANDLE, NOON, make_condition, make_run
 
-from engine.catalogue.condition import KINDS, Finding, Kind, ModelCondition
+from engine.catalogue.condition import KINDS, Kind, ModelCondition, ModelFinding
 from engine.catalogue.page import MAX_ROWS, describe_json, rank_model, write_page
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 BROKEN = make_condition(
-    handle="u22a8.broken", runs=(), faults=(Finding("broken", f"*1* {HOSTILE}", ("exemplars plan",)),)
+    handle="u22a8.broken", runs=(), faults=(ModelFinding("broken", f"*1* {HOSTILE}", ("exemplars plan",)),)
 )
 
 
