@@ -8,7 +8,7 @@ from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import pyarrow as pa
@@ -128,7 +128,7 @@ class Table:
 
     def _walk_parquet(self, needed: Sequence[str], remedy: str) -> Generator[tuple[int, Entry], None, None]:
         try:
-            parquet, number = open_parquet(self.stream), 0
+            parquet, numbers = open_parquet(self.stream), count(1)
             schema = parquet.schema_arrow
             self._check_header(None, schema.names, needed, remedy)
             columns = [name for name in dict.fromkeys((*needed, SOURCE_URL)) if name in schema.names]
@@ -138,9 +138,9 @@ class Table:
                 arrays = (
                     batch[name].cast(kind) if kind else batch[name] for name, kind in zip(columns, types, strict=True)
                 )
-                for row in zip(*(array.to_pylist() for array in arrays), strict=True):
-                    number += 1
-                    yield number, {name: value for name, value in zip(columns, row, strict=True) if value is not None}
+                rows = zip(*(array.to_pylist() for array in arrays), strict=True)
+                for row, number in zip(rows, numbers, strict=False):
+                    yield number, {name: value for name, value in zip(columns, row, strict=False) if value is not None}
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise DefinitionError.of_file(self.name, str(error).rstrip("."), ALLOWED_PARQUET) from error
 
