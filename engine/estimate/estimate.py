@@ -182,8 +182,11 @@ def format_estimate(estimate: Estimate) -> str:
 
 
 def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
-    """Return sentences on the time, on each price, on models without a price and on the limit."""
+    """Return sentences on the time, on the cost in batches, on each price, on models without one and on the limit."""
     sentences = [UNTIMED if estimate.seconds is None else TIMED]
+    if (batched := estimate.batched_usd) is not None and batched.most:
+        cost = _bound(format_cost(batched.likely), "", format_cost(batched.most))
+        sentences.append(f"With --batch=all it costs {cost} and takes a day for each round, and one for its votes.")
     sentences += [_describe_price(name, price) for name, price in estimate.prices.items() if price]
     if estimate.unpriced:
         sentences.append(f"{name_unpriced(estimate.unpriced, begins=True)}.")

@@ -17,7 +17,7 @@ from engine.backfills.page import describe_row
 from engine.backfills.targets import BackfillRequest, examine, list_selected
 from engine.domain.verdict import SkipReason
 from engine.errors import ExemplarsError, InputError, RunInterruptedError
-from engine.estimate.estimate import Estimate, add_estimates, format_estimate
+from engine.estimate.estimate import Estimate, add_estimates, explain_estimate, format_estimate
 from engine.estimate.planned_run import PlannedRun
 from engine.settings import Settings
 from engine.system.concurrency import holding
@@ -136,19 +136,18 @@ def describe_begin(forecast: BackfillEstimate, request: BackfillRequest) -> str:
 
 
 def show_estimate(forecast: BackfillEstimate, request: BackfillRequest) -> None:
-    """Print the plan of many models: the first lines of a backfill, a row for each model, the sum, and refusals."""
+    """Print the plan of many models: the first lines of a backfill, a row for each model, and refusals."""
     console = make_console()
     console.print("A dry run, no model is called and nothing is written", style="bold")
     console.print(Text(describe_begin(forecast, request)))
     table = make_table("model", numbers=("calls", "tokens in", "tokens out", "cost"))
-    total = forecast.total.total
-    rows = [(planned.handle, planned.estimate.total.likely) for planned in forecast.planned]
-    for name, amount in (*rows, ("all, likely", total.likely), ("all, at most", total.most)):
-        counts = amount.calls, amount.tokens_in, amount.tokens_out
-        table.add_row(Text(name), *(f"{count:,}" for count in counts), format_cost(amount.cost_usd))
-    if (batched := forecast.total.batched_usd) is not None and batched.most:
-        table.add_row("all, likely, with --batch=all", "", "", "", format_cost(batched.likely))
+    for planned in forecast.planned:
+        likely = planned.estimate.total.likely
+        counts = likely.calls, likely.tokens_in, likely.tokens_out
+        table.add_row(Text(planned.handle), *(f"{count:,}" for count in counts), format_cost(likely.cost_usd))
     console.print(table)
+    for sentence in explain_estimate(forecast.total):
+        console.print(Text(sentence))
     for handle, why in forecast.refused.items():
         console.print(Text(f"{handle} would be refused now: {why}"), soft_wrap=True)
 

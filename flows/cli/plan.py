@@ -12,13 +12,13 @@ from engine.axis.reference_axis import fit_reference_axes
 from engine.definitions.effort import Level, load_level
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.run_request import RunRequest
-from engine.estimate.estimate import ASSUMED, explain_estimate
+from engine.estimate.estimate import ASSUMED, explain_estimate, format_estimate
 from engine.estimate.planned_run import PlannedPrompt, PlannedRun, describe_run
 from engine.llm.embedded.embedded_models import EMBEDDED, list_embedded_models
 from engine.run.job import load_job, plan_job
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
-from engine.text.formatting import count_noun, format_cost, format_seconds
+from engine.text.formatting import count_noun
 from expectations.own_suites import check_own_suites
 from flows.cli.console import make_console, make_table
 
@@ -145,25 +145,11 @@ def _list_messages(prompt: PlannedPrompt, systems: dict[str, str]) -> Iterator[t
 
 def _show_cost(console: Console, planned: PlannedRun) -> None:
     _print_heading(console, "Calls, tokens, cost and time (an estimate)")
-    table = make_table("", numbers=("likely", "at most"))
+    table = make_table("calls", numbers=("likely", "at most"))
     for calls in planned.estimate.calls:
         table.add_row(Text(calls.kind), f"{calls.likely.calls:,}", f"{calls.most.calls:,}")
-    likely, most = planned.estimate.total.likely, planned.estimate.total.most
-    for name, low, high in (
-        ("calls", likely.calls, most.calls),
-        ("tokens in", likely.tokens_in, most.tokens_in),
-        ("tokens out", likely.tokens_out, most.tokens_out),
-    ):
-        table.add_row(Text(name, style="bold"), f"{low:,}", f"{high:,}")
-    # An unknown cost is never shown as a number.
-    table.add_row(Text("cost", style="bold"), format_cost(likely.cost_usd), format_cost(most.cost_usd))
-    seconds = planned.estimate.seconds
-    table.add_row(Text("time", style="bold"), "not known" if seconds is None else format_seconds(seconds), "")
-    if (batched := planned.estimate.batched_usd) is not None and batched.most:
-        table.add_row(Text("cost with --batch=all", style="bold"), *map(format_cost, (batched.likely, batched.most)))
-        table.add_row(Text("time with --batch=all", style="bold"), "a day", "a day a round, and one for its votes")
     console.print(table)
-    for sentence in (ASSUMED, *explain_estimate(planned.estimate)):
+    for sentence in (format_estimate(planned.estimate), ASSUMED, *explain_estimate(planned.estimate)):
         console.print(Text(sentence))
     console.print("Replies that are kept from an earlier start of the same plan are neither requested nor paid again.")
     if planned.refused:

@@ -68,5 +68,5 @@ def test_what_was_removed_is_filled_up_exactly_and_then_nothing_is_asked(
     said = " ".join(capsys.readouterr().out.split())
     assert "Nothing is lacking: u22a8" in said
     assert "note Nothing is lacking: a run asks nothing, and makes no set." in said
-    assert "calls 0 0 tokens in 0 0 tokens out 0 0 cost $0" in said
+    assert "Estimate: 0 calls, about 8 s; 0 tokens in, 0 out; it costs nothing" in said
     assert ([0, 0, 0], 0, 2) == (ended, provider.calls.total(), len(entered.list_sets()))
